@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/autograd/tape.h"
+
+#include <algorithm>
+
+#include "kernels/elementwise/elementwise.h"
+
+namespace peryton {
+namespace {
+
+void add_into(const kernels::Context& context, const Tensor& target, const Tensor& gradient) {
+  const Tensor to = target.rows(), from = gradient.as_contiguous().rows();
+  dispatch_float(target.dtype(), "add_gradient", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto call = [&](auto source_tag) {
+      using S = typename decltype(source_tag)::type;
+      kernels::cpu::add_into<T, S>({.target = to.data<T>(),
+                                    .source = from.data<S>(),
+                                    .rows = to.size(0),
+                                    .width = to.size(1),
+                                    .target_stride = to.stride(0),
+                                    .source_stride = from.stride(0)},
+                                   context);
+    };
+    dispatch_float(gradient.dtype(), "add_gradient", call);
+  });
+}
+
+}  // namespace
+
+Variable Tape::constant(Tensor value) {
+  Variable variable;
+  variable.state_ = std::make_shared<Variable::State>();
+  variable.state_->value = std::move(value);
+  return variable;
+}
+
+Variable Tape::input(Tensor value) {
+  Variable variable = constant(std::move(value));
+  variable.state_->needs_gradient = recording();
+  variable.state_->keeps_gradient = true;
+  return variable;
+}
+
+Variable Tape::parameter(Parameter& parameter) {
+  Variable variable = constant(parameter.value);
+  variable.state_->parameter = &parameter;
+  if (!parameter.trainable) return variable;
+  if (!recording()) touched_.push_back(&parameter);
+  variable.state_->needs_gradient = recording();
+  return variable;
+}
+
+Variable Tape::record(Tensor value, std::initializer_list<Variable> inputs, Backward backward) {
+  return record(std::move(value), std::vector<Variable>(inputs), std::move(backward));
+}
+
+Variable Tape::record(Tensor value, const std::vector<Variable>& inputs, Backward backward) {
+  Variable output = constant(std::move(value));
+  if (!recording()) return output;
+  const bool needed = std::ranges::any_of(inputs, &Variable::needs_gradient);
+  if (!needed) return output;
+  output.state_->needs_gradient = true;
+  Entry entry{output.state_, {}, std::move(backward)};
+  for (const Variable& input : inputs) {
+    if (!input.needs_gradient()) continue;
+    entry.inputs.push_back(input.state_);
+    if (input.state_->parameter != nullptr) use(*input.state_->parameter);
+  }
+  entries_.push_back(std::move(entry));
+  return output;
+}
+
+void Tape::add_gradient(const Variable& variable, const Tensor& gradient) {
+  if (!variable.needs_gradient()) return;
+  Variable::State& state = *variable.state_;
+  PERYTON_CHECK(gradient.shape() == state.value.shape(), "gradient {} of a variable {}",
+                gradient.shape().text(), state.value.shape().text());
+  if (state.parameter == nullptr && !state.gradient.defined()) {
+    state.gradient = gradient;
+    state.gradient_is_shared = true;
+    return;
+  }
+  add_into(context_, gradient_to_add_into(variable), gradient);
+}
+
+Tensor Tape::gradient_to_add_into(const Variable& variable) {
+  Variable::State& state = *variable.state_;
+  PERYTON_CHECK(state.needs_gradient);
+  if (state.parameter != nullptr) {
+    PERYTON_CHECK(state.parameter->gradient.defined(), "trainable {} has no gradient slot",
+                  state.parameter->name);
+    return state.parameter->gradient;
+  }
+  if (!state.gradient.defined()) {
+    state.gradient = Tensor::zeros(state.value.dtype(), state.value.shape());
+  } else if (state.gradient_is_shared) {
+    state.gradient = state.gradient.contiguous_copy();
+  }
+  state.gradient_is_shared = false;
+  return state.gradient;
+}
+
+void Tape::backward(const Variable& loss, double seed) {
+  PERYTON_CHECK(loss.value().elements() == 1, "backward() needs a scalar loss");
+  backward_from(loss, Tensor::full(loss.dtype(), loss.shape(), seed));
+}
+
+void Tape::backward_from(const Variable& variable, const Tensor& gradient) {
+  if (!variable.needs_gradient()) return;
+  add_gradient(variable, gradient);
+  run_entries();
+}
+
+void Tape::run_entries() {
+  while (!entries_.empty()) {
+    Entry entry = std::move(entries_.back());
+    entries_.pop_back();
+    if (entry.output->gradient.defined()) {
+      entry.backward(entry.output->gradient);
+      if (!entry.output->keeps_gradient) entry.output->gradient = Tensor();
+    }
+    entry.backward = nullptr;
+    for (const auto& input : entry.inputs) {
+      if (input->parameter != nullptr) finished_use(*input->parameter);
+    }
+  }
+}
+
+void Tape::finished_use(Parameter& parameter) {
+  const auto found = uses_.find(&parameter);
+  PERYTON_CHECK(found != uses_.end());
+  if (--found->second > 0) return;
+  uses_.erase(found);
+  if (gradient_ready_) gradient_ready_(parameter);
+}
+
+Variable Tape::recompute(const std::vector<Variable>& inputs, const Body& body) {
+  if (!recording()) return body(*this, inputs);
+  Tape dry(context_, Mode::kInference);
+  std::vector<Variable> constants;
+  for (const Variable& input : inputs) constants.push_back(dry.constant(input.value()));
+  Tensor value = body(dry, constants).value();
+
+  // The outer tape owns one use of every trainable parameter that the body reads.
+  std::ranges::sort(dry.touched_);
+  const auto repeated = std::ranges::unique(dry.touched_);
+  dry.touched_.erase(repeated.begin(), repeated.end());
+  std::vector<Variable> all_inputs = inputs;
+  for (Parameter* read : dry.touched_) all_inputs.push_back(parameter(*read));
+
+  return record(std::move(value), all_inputs, [this, inputs, body](const Tensor& d_output) {
+    Tape inner(context_);
+    std::vector<Variable> leaves;
+    for (const Variable& input : inputs) {
+      leaves.push_back(input.needs_gradient() ? inner.input(input.value())
+                                              : inner.constant(input.value()));
+    }
+    inner.backward_from(body(inner, leaves), d_output);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (leaves[i].gradient().defined()) add_gradient(inputs[i], leaves[i].gradient());
+    }
+  });
+}
+
+}  // namespace peryton

@@ -1,0 +1,16 @@
+// Caps the instruction set that kernels may use, for tests that walk every path on one machine.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace peryton::kernels {
+
+// Reads PERYTON_MAX_ISA (scalar, avx2 or avx512; unset means no cap) and applies it to our own
+// dispatch and to oneDNN. Call once, before the first kernel. Throws ArgumentError on another word.
+void cap_isa_from_environment();
+
+// The instruction set that dispatch picks now, for logs: "avx2", "avx3", "sse4", "neon", ...
+std::string active_isa();
+
+}  // namespace peryton::kernels

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/cli/commands.h"
+
+#include <cstdio>
+#include <exception>
+
+#include "framework/core/error.h"
+#include "kernels/common/isa.h"
+
+namespace peryton {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = {};
+  return table;
+}
+
+namespace {
+
+void print_help() {
+  std::puts("usage: peryton COMMAND [ARGUMENTS]\n\ncommands:");
+  for (const Command& command : commands()) {
+    std::printf("  %-12s %s\n", command.name.c_str(), command.summary.c_str());
+  }
+  std::puts("\n`peryton COMMAND --help` tells more about one of them.");
+}
+
+int dispatch(const std::vector<std::string>& arguments) {
+  for (const Command& command : commands()) {
+    if (command.name == arguments.front()) {
+      return command.run({arguments.begin() + 1, arguments.end()});
+    }
+  }
+  fail_input("unknown command '" + arguments.front() + "'", "", "`peryton --help` lists the commands");
+}
+
+}  // namespace
+
+int run_command_line(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "-h") {
+    print_help();
+    return arguments.empty() ? 2 : 0;
+  }
+  try {
+    kernels::cap_isa_from_environment();
+    return dispatch(arguments);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "peryton: error: %s\n", error.what());
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "peryton: internal error: %s\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace peryton
