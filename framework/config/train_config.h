@@ -1,0 +1,78 @@
+// How a stage trains: the keys of the top-level `train:` section, each of which a stage may
+// override. Every stage carries its own complete copy, so nobody has to look things up in two
+// places. SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/config/amount.h"
+
+namespace peryton {
+
+// auto: bf16 where the processor multiplies it faster than fp32, else fp32; decided once per run.
+enum class Precision { kFp32, kBf16, kAuto };
+// wsd: warm up, stay, and come down linearly over the last `decay` part.
+enum class Schedule { kConstant, kCosine, kLinear, kWsd };
+
+// Optimiser settings of one group of parameters; what is not given is that of the stage.
+struct GroupConfig {
+  std::optional<double> lr;
+  std::optional<double> weight_decay;
+  std::optional<double>
+      clip;  // the group's own gradient norm limit; without it the group is clipped with the rest
+  bool operator==(const GroupConfig&) const = default;
+};
+
+struct ValidationConfig {
+  Interval every{0, 0.1};
+  std::int64_t tokens = 100'000;  // of the validation text; all of it when it is shorter
+  bool operator==(const ValidationConfig&) const = default;
+};
+
+struct CheckpointConfig {
+  Interval every{0, 0.1};
+  std::int64_t keep_last = 2;
+  std::int64_t keep_best = 1;  // by validation loss
+  bool operator==(const CheckpointConfig&) const = default;
+};
+
+struct EarlyStoppingConfig {
+  std::int64_t patience = 0;  // validations without an improvement; 0: off
+  double minimum_gain = 0.0;  // an improvement is more than this, in nats
+  bool operator==(const EarlyStoppingConfig&) const = default;
+};
+
+struct TrainConfig {
+  std::int64_t sequence = 512;     // tokens per row
+  std::int64_t global_batch = 16;  // rows per optimiser step, over all ranks
+  std::int64_t micro_batch =
+      0;  // rows per forward on one rank; 0 is replaced by the reader (see below)
+  Precision precision = Precision::kFp32;
+  double lr = 1e-3;
+  Schedule schedule = Schedule::kCosine;
+  Interval warmup{0, 0.05};
+  Interval decay{0, 0.2};  // wsd only: the cool-down
+  double lr_end = 0.1;     // the last learning rate, as a part of lr
+  double weight_decay = 0.01;
+  double clip = 1.0;  // limit of the gradient norm; 0: none
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
+  std::map<std::string, GroupConfig> groups;  // by group name (kTrainGroups)
+  ValidationConfig validation;
+  CheckpointConfig checkpoint;
+  EarlyStoppingConfig early_stopping;
+  std::int64_t log_every = 1;  // steps between lines of metrics.jsonl
+  bool recompute = false;      // keep only the segments' inputs and run them again in backward
+
+  std::int64_t tokens_per_step() const { return sequence * global_batch; }
+  bool operator==(const TrainConfig&) const = default;
+};
+
+// The groups of parameters that can be trained or frozen.
+const std::vector<std::string>&
+train_groups();  // alpha, projectors, embeddings, components, norms, heads
+
+}  // namespace peryton
