@@ -1,0 +1,36 @@
+// A component from a model folder, and back. Every parameter of the component must be in the folder
+// under one of the names that its family knows (Family::canonical_name), with the right shape and
+// finite values; nothing else may be in it. All that is wrong is told at once.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "framework/families/family.h"
+#include "framework/families/registry.h"
+
+namespace peryton {
+
+struct LoadedComponent {
+  std::unique_ptr<Component> component;
+  std::string family;
+  std::string source;        // the folder, as given
+  std::string content_hash;  // of the weights as stored (ModelFolder::content_hash)
+  std::optional<std::filesystem::path> tokenizer;  // its tokenizer.json
+};
+
+// Loads with weights of `dtype`; parameters that the family keeps in another dtype keep it. A tied
+// head may be absent, or present and identical to the embedding.
+LoadedComponent load_component(const std::filesystem::path& folder, const FamilyRegistry& registry,
+                               DType dtype);
+
+// Writes config.json and model.safetensors (a tied head is left out), and copies tokenizer.json and
+// the files beside it that transformers reads with it. transformers loads the folder to the same
+// model.
+void export_component(const Component& component, const std::filesystem::path& folder,
+                      const std::optional<std::filesystem::path>& tokenizer);
+
+}  // namespace peryton
