@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configurations whose reference values are stored. One entry is one folder <family>/<name>/."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    family: str
+    name: str
+    seed: int
+    config: dict
+    length: int = 45  # tokens per row
+    batch: int = 2
+    dtype: str = "float32"  # of the stored weights
+    layout: str = "transformers"  # or legacy, sharded, missing_keys, mamba_ssm
+    documents: tuple = ()  # per row, lengths of packed documents: also writes packed.safetensors
+    mamba_ssm: dict = dataclasses.field(default_factory=dict)  # config.json of that layout
+
+
+def _neox(**changes):
+    base = dict(
+        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        hidden_act="gelu", max_position_embeddings=128, layer_norm_eps=1e-5, use_parallel_residual=True,
+        rotary_pct=0.25, rotary_emb_base=10000.0, tie_word_embeddings=False, attention_bias=True,
+        bos_token_id=0, eos_token_id=0,
+    )
+    return base | changes
+
+
+def _mamba2(**changes):
+    base = dict(
+        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_heads=4, head_dim=16, state_size=16,
+        n_groups=1, expand=2, conv_kernel=4, chunk_size=16, layer_norm_epsilon=1e-5, use_bias=False,
+        use_conv_bias=True, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    )
+    return base | changes
+
+
+_PACKED = ((17, 20), (5, 1, 31))
+
+GPT_NEOX = [
+    Case("gpt_neox", "parallel_partial_rotary", 11, _neox(), documents=_PACKED),
+    Case("gpt_neox", "sequential_full_rotary_tied", 12, _neox(
+        hidden_size=48, num_attention_heads=3, num_hidden_layers=3, intermediate_size=96, rotary_pct=1.0,
+        rotary_emb_base=500.0, use_parallel_residual=False, hidden_act="gelu_new",
+        tie_word_embeddings=True), length=37, documents=_PACKED),
+    Case("gpt_neox", "no_attention_bias", 13, _neox(
+        hidden_size=42, num_attention_heads=3, intermediate_size=70, rotary_pct=0.3, attention_bias=False,
+        vocab_size=101, hidden_act="gelu_pytorch_tanh", layer_norm_eps=1e-3), length=53),
+    Case("gpt_neox", "relu_sequential", 14, _neox(
+        hidden_size=16, num_attention_heads=2, intermediate_size=40, rotary_pct=0.5, vocab_size=64,
+        use_parallel_residual=False, hidden_act="relu"), length=40),
+    Case("gpt_neox", "legacy_buffers", 15, _neox(max_position_embeddings=64, rotary_emb_base=10000),
+         layout="legacy"),
+    Case("gpt_neox", "missing_keys", 16, _neox(), layout="missing_keys"),
+    Case("gpt_neox", "sharded", 17, _neox(num_hidden_layers=3), layout="sharded"),
+    Case("gpt_neox", "stored_f16", 18, _neox(), dtype="float16"),
+    Case("gpt_neox", "stored_bf16", 19, _neox(), dtype="bfloat16"),
+]
+
+MAMBA2 = [
+    Case("mamba2", "one_group_tied", 31, _mamba2(), length=37, documents=_PACKED),
+    Case("mamba2", "four_groups_bias_clamped", 32, _mamba2(
+        hidden_size=24, num_heads=8, head_dim=6, n_groups=4, state_size=10, use_bias=True, chunk_size=8,
+        tie_word_embeddings=False, time_step_limit=[0.08, 0.5]), length=43, documents=_PACKED),
+    Case("mamba2", "long_ragged", 33, _mamba2(
+        hidden_size=20, num_heads=5, head_dim=8, state_size=12, num_hidden_layers=3, use_conv_bias=False,
+        conv_kernel=3, tie_word_embeddings=False, vocab_size=72, residual_in_fp32=False,
+        layer_norm_epsilon=1e-4), length=70),
+    Case("mamba2", "two_groups_wide_state", 34, _mamba2(
+        hidden_size=16, num_heads=4, head_dim=8, n_groups=2, state_size=40, chunk_size=256,
+        vocab_size=80), length=66),
+    Case("mamba2", "missing_keys", 35, _mamba2(
+        num_heads=8, head_dim=8, n_groups=8, state_size=8, chunk_size=256, tie_word_embeddings=False),
+        layout="missing_keys"),
+    Case("mamba2", "legacy_infinity", 36, _mamba2(hidden_size=16, num_heads=4, head_dim=8),
+         layout="legacy"),
+    Case("mamba2", "sharded", 37, _mamba2(), layout="sharded"),
+    Case("mamba2", "stored_f16", 38, _mamba2(), dtype="float16"),
+    Case("mamba2", "stored_bf16", 39, _mamba2(tie_word_embeddings=False), dtype="bfloat16"),
+    Case("mamba2", "mamba_ssm_defaults", 40, _mamba2(
+        vocab_size=96, num_heads=1, head_dim=64, state_size=128, chunk_size=256), layout="mamba_ssm",
+        mamba_ssm=dict(
+            d_model=32, d_intermediate=0, n_layer=2, vocab_size=93, ssm_cfg={"layer": "Mamba2"},
+            attn_layer_idx=[], attn_cfg={}, rms_norm=True, residual_in_fp32=True, fused_add_norm=True,
+            pad_vocab_size_multiple=16, tie_embeddings=True)),
+    Case("mamba2", "mamba_ssm_two_groups_bf16", 41, _mamba2(
+        vocab_size=72, num_heads=8, head_dim=8, n_groups=2, state_size=12, tie_word_embeddings=False),
+        dtype="bfloat16", layout="mamba_ssm",
+        mamba_ssm=dict(
+            d_model=32, n_layer=2, vocab_size=70, rms_norm=True, residual_in_fp32=True,
+            fused_add_norm=True, pad_vocab_size_multiple=8, tie_embeddings=False,
+            ssm_cfg={"layer": "Mamba2", "d_state": 12, "headdim": 8, "ngroups": 2, "chunk_size": 16})),
+]
+
+CASES = GPT_NEOX + MAMBA2
