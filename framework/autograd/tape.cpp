@@ -9,7 +9,7 @@ namespace peryton {
 namespace {
 
 void add_into(const kernels::Context& context, const Tensor& target, const Tensor& gradient) {
-  const Tensor to = target.rows(), from = gradient.as_contiguous().rows();
+  const Tensor to = target.rows(), from = gradient.rows();
   dispatch_float(target.dtype(), "add_gradient", [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto call = [&](auto source_tag) {
@@ -30,24 +30,26 @@ void add_into(const kernels::Context& context, const Tensor& target, const Tenso
 
 Variable Tape::constant(Tensor value) {
   Variable variable;
-  variable.state_ = std::make_shared<Variable::State>();
-  variable.state_->value = std::move(value);
+  variable.slot_.state_ = std::make_shared<GradientSlot::State>();
+  variable.slot_.state_->shape = value.shape();
+  variable.slot_.state_->dtype = value.dtype();
+  variable.value_ = std::move(value);
   return variable;
 }
 
 Variable Tape::input(Tensor value) {
   Variable variable = constant(std::move(value));
-  variable.state_->needs_gradient = recording();
-  variable.state_->keeps_gradient = true;
+  variable.slot_.state_->needs_gradient = recording();
+  variable.slot_.state_->keeps_gradient = true;
   return variable;
 }
 
 Variable Tape::parameter(Parameter& parameter) {
   Variable variable = constant(parameter.value);
-  variable.state_->parameter = &parameter;
+  variable.slot_.state_->parameter = &parameter;
   if (!parameter.trainable) return variable;
   if (!recording()) touched_.push_back(&parameter);
-  variable.state_->needs_gradient = recording();
+  variable.slot_.state_->needs_gradient = recording();
   return variable;
 }
 
@@ -60,32 +62,39 @@ Variable Tape::record(Tensor value, const std::vector<Variable>& inputs, Backwar
   if (!recording()) return output;
   const bool needed = std::ranges::any_of(inputs, &Variable::needs_gradient);
   if (!needed) return output;
-  output.state_->needs_gradient = true;
-  Entry entry{output.state_, {}, std::move(backward)};
+  output.slot_.state_->needs_gradient = true;
+  Entry entry{output.slot_.state_, {}, std::move(backward)};
   for (const Variable& input : inputs) {
     if (!input.needs_gradient()) continue;
-    entry.inputs.push_back(input.state_);
-    if (input.state_->parameter != nullptr) use(*input.state_->parameter);
+    entry.inputs.push_back(input.slot_.state_);
+    if (input.slot_.state_->parameter != nullptr) use(*input.slot_.state_->parameter);
   }
   entries_.push_back(std::move(entry));
   return output;
 }
 
-void Tape::add_gradient(const Variable& variable, const Tensor& gradient) {
-  if (!variable.needs_gradient()) return;
-  Variable::State& state = *variable.state_;
-  PERYTON_CHECK(gradient.shape() == state.value.shape(), "gradient {} of a variable {}",
-                gradient.shape().text(), state.value.shape().text());
+void Tape::add_gradient(const GradientSlot& slot, const Tensor& gradient) {
+  if (!slot.needs_gradient()) return;
+  GradientSlot::State& state = *slot.state_;
+  PERYTON_CHECK(gradient.shape() == state.shape, "gradient {} of a variable {}",
+                gradient.shape().text(), state.shape.text());
   if (state.parameter == nullptr && !state.gradient.defined()) {
     state.gradient = gradient;
     state.gradient_is_shared = true;
     return;
   }
-  add_into(context_, gradient_to_add_into(variable), gradient);
+  add_into(context_, gradient_to_add_into(slot), gradient.as_contiguous());
 }
 
-Tensor Tape::gradient_to_add_into(const Variable& variable) {
-  Variable::State& state = *variable.state_;
+void Tape::add_gradient_slice(const GradientSlot& slot, const Tensor& gradient,
+                              std::int64_t begin) {
+  if (!slot.needs_gradient()) return;
+  const Tensor target = gradient_to_add_into(slot);
+  add_into(context_, target.slice(-1, begin, begin + gradient.size(-1)), gradient);
+}
+
+Tensor Tape::gradient_to_add_into(const GradientSlot& slot) {
+  GradientSlot::State& state = *slot.state_;
   PERYTON_CHECK(state.needs_gradient);
   if (state.parameter != nullptr) {
     PERYTON_CHECK(state.parameter->gradient.defined(), "trainable {} has no gradient slot",
@@ -93,7 +102,7 @@ Tensor Tape::gradient_to_add_into(const Variable& variable) {
     return state.parameter->gradient;
   }
   if (!state.gradient.defined()) {
-    state.gradient = Tensor::zeros(state.value.dtype(), state.value.shape());
+    state.gradient = Tensor::zeros(state.dtype, state.shape);
   } else if (state.gradient_is_shared) {
     state.gradient = state.gradient.contiguous_copy();
   }

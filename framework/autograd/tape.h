@@ -1,13 +1,15 @@
 // The tape: ops record how to undo themselves, backward() walks them in reverse.
 //
 // Rules:
-//  * Nothing is recorded for an op none of whose inputs needs a gradient, so everything below the first
+//  * Nothing is recorded for an op none of whose inputs needs a gradient, so everything below the
+//  first
 //    trainable parameter costs no memory and no backward.
 //  * Gradients of variables are overwritten on the first contribution and added to afterwards;
-//    gradients of parameters are always added to (their slots in the arena are zeroed by the optimiser).
+//    gradients of parameters are always added to (their slots in the arena are zeroed by the
+//    optimiser).
 //  * A recorded entry holds what its op captured; it is released as soon as it has run.
-// A Variable may be used by several ops. A tape serves one forward and one backward pass, on one thread.
-// SPDX-License-Identifier: Apache-2.0
+// A Variable may be used by several ops. A tape serves one forward and one backward pass, on one
+// thread. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>
@@ -22,29 +24,51 @@
 
 namespace peryton {
 
-class Variable {
+// Where the gradient of a variable goes: what a Backward captures of its inputs. It holds no value,
+// so an op keeps alive only the tensors that it captures by name.
+class GradientSlot {
  public:
-  Variable() = default;
-  bool defined() const { return state_ != nullptr; }
-  const Tensor& value() const { return state_->value; }
-  const Shape& shape() const { return state_->value.shape(); }
-  std::int64_t size(int dim) const { return state_->value.size(dim); }
-  DType dtype() const { return state_->value.dtype(); }
+  GradientSlot() = default;
   bool needs_gradient() const { return state_ && state_->needs_gradient; }
-  // After backward(): the gradient of an input() variable, or undefined if nothing reached it.
-  const Tensor& gradient() const { return state_->gradient; }
+  const Shape& shape() const { return state_->shape; }
+  DType dtype() const { return state_->dtype; }
 
  private:
   friend class Tape;
+  friend class Variable;
   struct State {
-    Tensor value;
+    Shape shape;
+    DType dtype = DType::kFloat32;
     Tensor gradient;
     bool needs_gradient = false;
     bool keeps_gradient = false;
-    bool gradient_is_shared = false;  // adopted from a backward function: copied before it is added to
+    bool gradient_is_shared =
+        false;  // adopted from a backward function: copied before it is added to
     Parameter* parameter = nullptr;
   };
   std::shared_ptr<State> state_;
+};
+
+// A value on the tape. Inside a Backward capture slot() (and the tensors it needs), never the
+// Variable: that would keep its value alive until the backward pass.
+class Variable {
+ public:
+  Variable() = default;
+  bool defined() const { return slot_.state_ != nullptr; }
+  const Tensor& value() const { return value_; }
+  const Shape& shape() const { return value_.shape(); }
+  std::int64_t size(int dim) const { return value_.size(dim); }
+  DType dtype() const { return value_.dtype(); }
+  bool needs_gradient() const { return slot_.needs_gradient(); }
+  const GradientSlot& slot() const { return slot_; }
+  operator const GradientSlot&() const { return slot_; }  // NOLINT: a variable names its slot
+  // After backward(): the gradient of an input() variable, or undefined if nothing reached it.
+  const Tensor& gradient() const { return slot_.state_->gradient; }
+
+ private:
+  friend class Tape;
+  Tensor value_;
+  GradientSlot slot_;
 };
 
 class Tape {
@@ -72,10 +96,12 @@ class Tape {
   Variable record(Tensor value, const std::vector<Variable>& inputs, Backward backward);
 
   // For use inside Backward:
-  // adds `gradient` (same shape as the variable) to the variable's gradient; no-op if it needs none.
-  void add_gradient(const Variable& variable, const Tensor& gradient);
-  // The variable's gradient tensor to add into, zeroed if this is the first contribution.
-  Tensor gradient_to_add_into(const Variable& variable);
+  // adds `gradient` (same shape as the variable) to the slot's gradient; no-op if it needs none.
+  void add_gradient(const GradientSlot& slot, const Tensor& gradient);
+  // The same for columns [begin, begin + width) of the last dimension.
+  void add_gradient_slice(const GradientSlot& slot, const Tensor& gradient, std::int64_t begin);
+  // The slot's gradient tensor to add into, zeroed if this is the first contribution.
+  Tensor gradient_to_add_into(const GradientSlot& slot);
 
   // Runs the recorded ops in reverse from a scalar `loss` with d_loss = seed.
   void backward(const Variable& loss, double seed = 1.0);
@@ -86,8 +112,8 @@ class Tape {
   // Trainable parameters that the tape did not use are never reported.
   void on_gradient_ready(GradientReady callback) { gradient_ready_ = std::move(callback); }
 
-  // Runs `body` without keeping its activations and runs it again during backward. `body` must be a pure
-  // function of its inputs and of parameters.
+  // Runs `body` without keeping its activations and runs it again during backward. `body` must be a
+  // pure function of its inputs and of parameters.
   using Body = std::function<Variable(Tape&, const std::vector<Variable>&)>;
   Variable recompute(const std::vector<Variable>& inputs, const Body& body);
 
@@ -95,8 +121,8 @@ class Tape {
 
  private:
   struct Entry {
-    std::shared_ptr<Variable::State> output;
-    std::vector<std::shared_ptr<Variable::State>> inputs;
+    std::shared_ptr<GradientSlot::State> output;
+    std::vector<std::shared_ptr<GradientSlot::State>> inputs;
     Backward backward;
   };
   void run_entries();

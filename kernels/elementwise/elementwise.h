@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/common/context.h"
+#include "kernels/common/dtype.h"
 
 namespace peryton::kernels {
 
@@ -17,7 +18,47 @@ struct AddIntoArgs {
   std::int64_t target_stride, source_stride;
 };
 
+// target[c] += sum_r source[r, c].
+template <class T>
+struct ColumnSumArgs {
+  const T* source;
+  T* target;
+  std::int64_t rows, width;
+  std::int64_t source_stride;
+};
+
+// out[r, c] = sum_i coefficient_i x_i[r, c], where x_i counts as zero at and beyond its own width.
+template <class T>
+struct WeightedSumTerm {
+  const T* x;
+  std::int64_t width, stride;
+  compute_t<T> coefficient;
+};
+template <class T>
+struct WeightedSumArgs {
+  const WeightedSumTerm<T>* terms;
+  std::int64_t count;
+  T* out;
+  std::int64_t rows, width, stride;
+};
+
+// sum over r, c of a[r, c] b[r, c]; rows are cut into fixed blocks whose sums are added in order.
+template <class T>
+struct DotArgs {
+  const T* a;
+  const T* b;
+  std::int64_t rows, width, a_stride, b_stride;
+};
+
 namespace cpu {
+// Float, BFloat16 and double. A term with coefficient 0 is not read.
+template <class T>
+void weighted_sum(const WeightedSumArgs<T>& args, const Context& context);
+template <class T>
+double dot(const DotArgs<T>& args, const Context& context);
+// Float, BFloat16 and double; columns are cut into fixed blocks, rows are added in order.
+template <class T>
+void add_column_sums(const ColumnSumArgs<T>& args, const Context& context);
 // Instantiated for every pair of float, BFloat16 and double.
 template <class T, class S>
 void add_into(const AddIntoArgs<T, S>& args, const Context& context);

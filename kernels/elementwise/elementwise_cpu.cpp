@@ -19,7 +19,93 @@ void add_into(const AddIntoArgs<T, S>& args, const Context& context) {
   });
 }
 
-#define PERYTON_INSTANTIATE(T)                                                 \
+template <class T>
+void add_column_sums(const ColumnSumArgs<T>& args, const Context& context) {
+  constexpr std::int64_t kColumns = 64;
+  parallel_blocks(context, args.width, kColumns, [&](std::int64_t begin, std::int64_t end) {
+    compute_t<T> sums[kColumns] = {};
+    for (std::int64_t row = 0; row < args.rows; ++row) {
+      const T* source = args.source + row * args.source_stride + begin;
+      for (std::int64_t i = 0; i < end - begin; ++i)
+        sums[i] += static_cast<compute_t<T>>(source[i]);
+    }
+    for (std::int64_t i = 0; i < end - begin; ++i) {
+      T& target = args.target[begin + i];
+      target = static_cast<T>(static_cast<compute_t<T>>(target) + sums[i]);
+    }
+  });
+}
+
+template <class T>
+void weighted_sum(const WeightedSumArgs<T>& args, const Context& context) {
+  using C = compute_t<T>;
+  const std::int64_t grain = divide_up(16384, args.width);
+  parallel_blocks(context, args.rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      T* out = args.out + row * args.stride;
+      bool first = true;
+      for (std::int64_t i = 0; i < args.count; ++i) {
+        const WeightedSumTerm<T>& term = args.terms[i];
+        if (term.coefficient == 0) continue;
+        const T* x = term.x + row * term.stride;
+        const std::int64_t width = term.width < args.width ? term.width : args.width;
+        const C c = term.coefficient;
+        if (first) {
+          // Written, not added to zero, so that 1 * x is x to the bit (also for -0).
+          for (std::int64_t j = 0; j < width; ++j)
+            out[j] = static_cast<T>(c * static_cast<C>(x[j]));
+          for (std::int64_t j = width; j < args.width; ++j) out[j] = T(C(0));
+          first = false;
+        } else {
+          for (std::int64_t j = 0; j < width; ++j) {
+            out[j] = static_cast<T>(static_cast<C>(out[j]) + c * static_cast<C>(x[j]));
+          }
+        }
+      }
+      if (first) {
+        for (std::int64_t j = 0; j < args.width; ++j) out[j] = T(C(0));
+      }
+    }
+  });
+}
+
+template <class T>
+double dot(const DotArgs<T>& args, const Context& context) {
+  constexpr std::int64_t kBlocks =
+      64;  // a fixed number, so the sum has the same shape for every team
+  double partial[kBlocks] = {};
+  const std::int64_t rows = divide_up(args.rows, kBlocks);
+  parallel_for(context, kBlocks, [&](std::int64_t block) {
+    const std::int64_t end = (block + 1) * rows < args.rows ? (block + 1) * rows : args.rows;
+    double sum = 0;
+    for (std::int64_t row = block * rows; row < end; ++row) {
+      const T* a = args.a + row * args.a_stride;
+      const T* b = args.b + row * args.b_stride;
+      compute_t<T> lanes[16] = {};
+      std::int64_t j = 0;
+      for (; j + 16 <= args.width; j += 16) {
+        for (int l = 0; l < 16; ++l) {
+          lanes[l] += static_cast<compute_t<T>>(a[j + l]) * static_cast<compute_t<T>>(b[j + l]);
+        }
+      }
+      for (; j < args.width; ++j) {
+        lanes[j % 16] += static_cast<compute_t<T>>(a[j]) * static_cast<compute_t<T>>(b[j]);
+      }
+      double row_sum = 0;
+      for (const compute_t<T> lane : lanes) row_sum += static_cast<double>(lane);
+      sum += row_sum;
+    }
+    partial[block] = sum;
+  });
+  double total = 0;
+  for (const double sum : partial) total += sum;
+  return total;
+}
+
+#define PERYTON_INSTANTIATE(T)                                                          \
+  template void add_column_sums<T>(const ColumnSumArgs<T>&, const Context&);            \
+  template void weighted_sum<T>(const WeightedSumArgs<T>&, const Context&);             \
+  template double dot<T>(const DotArgs<T>&, const Context&);                            \
   template void add_into<T, float>(const AddIntoArgs<T, float>&, const Context&);       \
   template void add_into<T, BFloat16>(const AddIntoArgs<T, BFloat16>&, const Context&); \
   template void add_into<T, double>(const AddIntoArgs<T, double>&, const Context&);

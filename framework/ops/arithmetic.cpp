@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/ops/arithmetic.h"
+
+#include <algorithm>
+
+#include "framework/ops/matrix.h"
+#include "kernels/elementwise/elementwise.h"
+
+namespace peryton {
+namespace {
+
+// sum_i c_i fit(x_i) on plain tensors.
+Tensor weighted_sum_of(const kernels::Context& context, const std::vector<Tensor>& terms,
+                       const std::vector<double>& c, std::int64_t width) {
+  Shape shape = terms.front().shape();
+  shape[-1] = width;
+  const Tensor out = Tensor::empty(terms.front().dtype(), shape);
+  dispatch_float(out.dtype(), "weighted_sum", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    std::vector<kernels::WeightedSumTerm<T>> list;
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      const Tensor rows = terms[i].rows();
+      list.push_back(
+          {rows.data<T>(), rows.size(1), rows.stride(0), static_cast<compute_t<T>>(c[i])});
+    }
+    const Tensor rows = out.rows();
+    kernels::cpu::weighted_sum<T>({.terms = list.data(),
+                                   .count = static_cast<std::int64_t>(list.size()),
+                                   .out = rows.data<T>(),
+                                   .rows = rows.size(0),
+                                   .width = width,
+                                   .stride = rows.stride(0)},
+                                  context);
+  });
+  return out;
+}
+
+double dot(const kernels::Context& context, const Tensor& a, const Tensor& b, std::int64_t width) {
+  const Tensor x = a.rows(), y = b.rows();
+  return dispatch_float(a.dtype(), "dot", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    return kernels::cpu::dot<T>({.a = x.data<T>(),
+                                 .b = y.data<T>(),
+                                 .rows = x.size(0),
+                                 .width = width,
+                                 .a_stride = x.stride(0),
+                                 .b_stride = y.stride(0)},
+                                context);
+  });
+}
+
+double element(const Tensor& vector, std::int64_t i) { return vector.slice(0, i, i + 1).item(); }
+
+}  // namespace
+
+Variable add(Tape& tape, const Variable& a, const Variable& b) {
+  PERYTON_CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "add: {} and {}",
+                a.shape().text(), b.shape().text());
+  const Tensor out = weighted_sum_of(tape.context(), {a.value(), b.value()}, {1, 1}, a.size(-1));
+  return tape.record(out, {a, b}, [to_a = a.slot(), to_b = b.slot(), &tape](const Tensor& d) {
+    tape.add_gradient(to_a, d);
+    tape.add_gradient(to_b, d);
+  });
+}
+
+Variable slice_last(Tape& tape, const Variable& x, std::int64_t begin, std::int64_t end) {
+  return tape.record(
+      x.value().slice(-1, begin, end), {x},
+      [=, &tape, to = x.slot()](const Tensor& d) { tape.add_gradient_slice(to, d, begin); });
+}
+
+Variable reshape(Tape& tape, const Variable& x, const Shape& shape) {
+  return tape.record(x.value().reshape(shape), {x}, [to = x.slot(), &tape](const Tensor& d) {
+    tape.add_gradient(to, d.as_contiguous().reshape(to.shape()));
+  });
+}
+
+Variable split_last(Tape& tape, const Variable& x, std::initializer_list<std::int64_t> sizes) {
+  return tape.record(x.value().split_last(sizes), {x}, [to = x.slot(), &tape](const Tensor& d) {
+    tape.add_gradient(to, d.as_contiguous().reshape(to.shape()));
+  });
+}
+
+Variable cast(Tape& tape, const Variable& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  return tape.record(x.value().to(dtype), {x}, [to = x.slot(), &tape](const Tensor& d) {
+    tape.add_gradient(to, d.to(to.dtype()));
+  });
+}
+
+Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const Variable& coefficients,
+                      std::int64_t width) {
+  PERYTON_CHECK(!terms.empty() &&
+                coefficients.value().elements() == static_cast<std::int64_t>(terms.size()));
+  const kernels::Context context = tape.context();
+  std::vector<double> c;
+  std::vector<Tensor> values;
+  std::vector<GradientSlot> slots;
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    c.push_back(element(coefficients.value(), static_cast<std::int64_t>(i)));
+    values.push_back(terms[i].value());
+    slots.push_back(terms[i].slot());
+  }
+  std::vector<Variable> inputs = terms;
+  inputs.push_back(coefficients);
+  const Tensor out = weighted_sum_of(context, values, c, width);
+  if (!coefficients.needs_gradient()) values.clear();
+  return tape.record(out, inputs, [=, &tape, to_c = coefficients.slot()](const Tensor& d) {
+    const Tensor d_out = d.as_contiguous();
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (slots[i].needs_gradient() && c[i] != 0) {
+        tape.add_gradient(slots[i],
+                          weighted_sum_of(context, {d_out}, {c[i]}, slots[i].shape()[-1]));
+      }
+      if (values.empty()) continue;
+      const double slope = dot(context, d_out, values[i], std::min(width, values[i].size(-1)));
+      const Tensor target = tape.gradient_to_add_into(to_c);
+      const auto at = static_cast<std::int64_t>(i);
+      target.slice(0, at, at + 1).fill(element(target, at) + slope);
+    }
+  });
+}
+
+Variable projection(Tape& tape, const Variable& x, const Tensor& weights) {
+  PERYTON_CHECK(x.shape() == weights.shape() && x.dtype() == weights.dtype());
+  const double value = dot(tape.context(), x.value(), weights, x.size(-1));
+  const Tensor out = Tensor::full(compute_dtype(x.dtype()), {1}, value);
+  return tape.record(out, {x}, [=, &tape, to = x.slot()](const Tensor& d) {
+    tape.add_gradient(to, weighted_sum_of(tape.context(), {weights}, {d.item()}, weights.size(-1)));
+  });
+}
+
+}  // namespace peryton
