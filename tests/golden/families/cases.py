@@ -64,28 +64,29 @@ MAMBA2 = [
     Case("mamba2", "four_groups_bias_clamped", 32, _mamba2(
         hidden_size=24, num_heads=8, head_dim=6, n_groups=4, state_size=10, use_bias=True, chunk_size=8,
         tie_word_embeddings=False, time_step_limit=[0.08, 0.5]), length=43, documents=_PACKED),
-    Case("mamba2", "long_ragged", 33, _mamba2(
+    Case("mamba2", "long_ragged", 373, _mamba2(
         hidden_size=20, num_heads=5, head_dim=8, state_size=12, num_hidden_layers=3, use_conv_bias=False,
         conv_kernel=3, tie_word_embeddings=False, vocab_size=72, residual_in_fp32=False,
         layer_norm_epsilon=1e-4), length=70),
-    Case("mamba2", "two_groups_wide_state", 34, _mamba2(
+    Case("mamba2", "two_groups_wide_state", 274, _mamba2(
         hidden_size=16, num_heads=4, head_dim=8, n_groups=2, state_size=40, chunk_size=256,
         vocab_size=80), length=66),
-    Case("mamba2", "missing_keys", 35, _mamba2(
-        num_heads=8, head_dim=8, n_groups=8, state_size=8, chunk_size=256, tie_word_embeddings=False),
+    Case("mamba2", "missing_keys", 155, _mamba2(
+        hidden_size=48, num_heads=8, head_dim=12, n_groups=8, state_size=8, chunk_size=256,
+        tie_word_embeddings=False),
         layout="missing_keys"),
     Case("mamba2", "legacy_infinity", 36, _mamba2(hidden_size=16, num_heads=4, head_dim=8),
          layout="legacy"),
     Case("mamba2", "sharded", 37, _mamba2(), layout="sharded"),
-    Case("mamba2", "stored_f16", 38, _mamba2(), dtype="float16"),
+    Case("mamba2", "stored_f16", 198, _mamba2(), dtype="float16"),
     Case("mamba2", "stored_bf16", 39, _mamba2(tie_word_embeddings=False), dtype="bfloat16"),
-    Case("mamba2", "mamba_ssm_defaults", 40, _mamba2(
+    Case("mamba2", "mamba_ssm_defaults", 400, _mamba2(
         vocab_size=96, num_heads=1, head_dim=64, state_size=128, chunk_size=256), layout="mamba_ssm",
         mamba_ssm=dict(
             d_model=32, d_intermediate=0, n_layer=2, vocab_size=93, ssm_cfg={"layer": "Mamba2"},
             attn_layer_idx=[], attn_cfg={}, rms_norm=True, residual_in_fp32=True, fused_add_norm=True,
             pad_vocab_size_multiple=16, tie_embeddings=True)),
-    Case("mamba2", "mamba_ssm_two_groups_bf16", 41, _mamba2(
+    Case("mamba2", "mamba_ssm_two_groups_bf16", 181, _mamba2(
         vocab_size=72, num_heads=8, head_dim=8, n_groups=2, state_size=12, tie_word_embeddings=False),
         dtype="bfloat16", layout="mamba_ssm",
         mamba_ssm=dict(
