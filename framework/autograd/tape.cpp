@@ -93,6 +93,11 @@ void Tape::add_gradient_slice(const GradientSlot& slot, const Tensor& gradient,
   add_into(context_, target.slice(-1, begin, begin + gradient.size(-1)), gradient);
 }
 
+void Tape::add_gradient_rows(const GradientSlot& slot, const Tensor& gradient, std::int64_t rows) {
+  if (!slot.needs_gradient()) return;
+  add_into(context_, gradient_to_add_into(slot).slice(0, 0, rows), gradient);
+}
+
 Tensor Tape::gradient_to_add_into(const GradientSlot& slot) {
   GradientSlot::State& state = *slot.state_;
   PERYTON_CHECK(state.needs_gradient);

@@ -100,6 +100,8 @@ class Tape {
   void add_gradient(const GradientSlot& slot, const Tensor& gradient);
   // The same for columns [begin, begin + width) of the last dimension.
   void add_gradient_slice(const GradientSlot& slot, const Tensor& gradient, std::int64_t begin);
+  // The same for the first `rows` rows of a matrix.
+  void add_gradient_rows(const GradientSlot& slot, const Tensor& gradient, std::int64_t rows);
   // The slot's gradient tensor to add into, zeroed if this is the first contribution.
   Tensor gradient_to_add_into(const GradientSlot& slot);
 
