@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "framework/checkpoint/files.h"
-#include "framework/checkpoint/named_tensor.h"
+#include "framework/core/named_tensor.h"
 #include "framework/checkpoint/safetensors.h"
 
 namespace peryton {

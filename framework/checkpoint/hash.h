@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "framework/checkpoint/named_tensor.h"
+#include "framework/core/named_tensor.h"
 
 namespace peryton {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "framework/checkpoint/files.h"
-#include "framework/checkpoint/named_tensor.h"
+#include "framework/core/named_tensor.h"
 #include "framework/checkpoint/tensor_file.h"
 
 namespace peryton {

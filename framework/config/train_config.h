@@ -16,7 +16,7 @@ namespace peryton {
 // auto: bf16 where the processor multiplies it faster than fp32, else fp32; decided once per run.
 enum class Precision { kFp32, kBf16, kAuto };
 // wsd: warm up, stay, and come down linearly over the last `decay` part.
-enum class Schedule { kConstant, kCosine, kLinear, kWsd };
+enum class SchedulePolicy { kConstant, kCosine, kLinear, kWsd };
 
 // Optimiser settings of one group of parameters; what is not given is that of the stage.
 struct GroupConfig {
@@ -53,7 +53,7 @@ struct TrainConfig {
       0;  // rows per forward on one rank; 0 is replaced by the reader (see below)
   Precision precision = Precision::kFp32;
   double lr = 1e-3;
-  Schedule schedule = Schedule::kCosine;
+  SchedulePolicy schedule = SchedulePolicy::kCosine;
   Interval warmup{0, 0.05};
   Interval decay{0, 0.2};  // wsd only: the cool-down
   double lr_end = 0.1;     // the last learning rate, as a part of lr

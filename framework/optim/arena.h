@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/core/named_tensor.h"
 #include "framework/core/parameter.h"
 #include "kernels/common/context.h"
 
@@ -30,11 +31,6 @@ struct ArenaRange {
 struct ArenaSlot {
   ParameterPtr parameter;
   ArenaRange range;  // without the padding behind it
-};
-
-struct NamedTensor {
-  std::string name;
-  Tensor tensor;
 };
 
 struct ArenaOptions {
