@@ -1,0 +1,85 @@
+// The executable definition of root-mean-square normalisation.
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "kernels/common/row_blocks.h"
+#include "kernels/rms_norm/rms_norm.h"
+
+namespace peryton::kernels {
+
+std::int64_t rms_norm_workspace(std::int64_t rows, std::int64_t width) {
+  return row_block_count(rows) * 2 * width;
+}
+
+namespace cpu::reference {
+
+template <class T>
+void rms_norm_forward(const RmsNormForwardArgs<T>& a, const Context& context) {
+  using C = compute_t<T>;
+  parallel_for(context, a.rows, [&](std::int64_t row) {
+    const T* input = a.input + row * a.input_stride;
+    T* output = a.output + row * a.output_stride;
+    C squares = 0;
+    for (std::int64_t i = 0; i < a.width; ++i) {
+      squares += static_cast<C>(input[i]) * static_cast<C>(input[i]);
+    }
+    const C rstd = 1 / std::sqrt(squares / static_cast<C>(a.width) + static_cast<C>(a.eps));
+    for (std::int64_t i = 0; i < a.width; ++i) {
+      const C normal = static_cast<C>(input[i]) * rstd;
+      const C bias = a.bias != nullptr ? static_cast<C>(a.bias[i]) : 0;
+      output[i] = static_cast<T>(normal * static_cast<C>(a.weight[i]) + bias);
+    }
+    a.rstd[row] = rstd;
+  });
+}
+
+namespace {
+
+template <class T>
+void input_gradient(const RmsNormBackwardArgs<T>& a, const Context& context) {
+  using C = compute_t<T>;
+  parallel_for(context, a.rows, [&](std::int64_t row) {
+    const T* input = a.input + row * a.input_stride;
+    const T* d_output = a.d_output + row * a.d_output_stride;
+    T* d_input = a.d_input + row * a.d_input_stride;
+    const auto normal = [&](std::int64_t i) { return static_cast<C>(input[i]) * a.rstd[row]; };
+    const auto scaled = [&](std::int64_t i) {
+      return static_cast<C>(d_output[i]) * static_cast<C>(a.weight[i]);
+    };
+    C product = 0;
+    for (std::int64_t i = 0; i < a.width; ++i) product += scaled(i) * normal(i);
+    product /= static_cast<C>(a.width);
+    for (std::int64_t i = 0; i < a.width; ++i) {
+      d_input[i] = static_cast<T>(a.rstd[row] * (scaled(i) - normal(i) * product));
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void rms_norm_backward(const RmsNormBackwardArgs<T>& a, const Context& context) {
+  using C = compute_t<T>;
+  parallel_for(context, a.width, [&](std::int64_t i) {
+    C d_weight = 0, d_bias = 0;
+    for (std::int64_t row = 0; row < a.rows; ++row) {
+      const C d_y = static_cast<C>(a.d_output[row * a.d_output_stride + i]);
+      d_weight += d_y * static_cast<C>(a.input[row * a.input_stride + i]) * a.rstd[row];
+      d_bias += d_y;
+    }
+    if (a.d_weight != nullptr) a.d_weight[i] = d_weight;
+    if (a.d_bias != nullptr) a.d_bias[i] = d_bias;
+  });
+  if (a.d_input != nullptr) input_gradient(a, context);
+}
+
+#define PERYTON_INSTANTIATE(T)                                                     \
+  template void rms_norm_forward<T>(const RmsNormForwardArgs<T>&, const Context&); \
+  template void rms_norm_backward<T>(const RmsNormBackwardArgs<T>&, const Context&);
+PERYTON_INSTANTIATE(float)
+PERYTON_INSTANTIATE(BFloat16)
+PERYTON_INSTANTIATE(double)
+#undef PERYTON_INSTANTIATE
+
+}  // namespace cpu::reference
+}  // namespace peryton::kernels

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/ops/activation.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/finite_difference.h"
+
+namespace peryton {
+namespace {
+
+constexpr Activation kSmooth[] = {Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu};
+
+TEST(Activation, Gradients) {
+  for (const Activation kind : kSmooth) {
+    const auto f = [&](Tape& tape, const std::vector<Variable>& v) {
+      return activation(tape, v[0], kind);
+    };
+    test::check_gradients(f, {test::random_normal(DType::kFloat64, {3, 11}, 5, 2.0)});
+    test::check_gradients(f,
+                          {test::random_normal(DType::kFloat64, {3, 11}, 5, 2.0).slice(1, 2, 9)});
+  }
+}
+
+TEST(Activation, ReluGradientAwayFromTheKink) {
+  const std::vector<double> values{-2, -0.5, 0.25, 3};
+  const Tensor x = Tensor::from_values<double>({4}, values);
+  const auto f = [](Tape& tape, const std::vector<Variable>& v) {
+    return activation(tape, v[0], Activation::kRelu);
+  };
+  test::check_gradients(f, {x});
+}
+
+TEST(Activation, Names) {
+  EXPECT_EQ(activation_named("gelu"), Activation::kGeluErf);
+  EXPECT_EQ(activation_named("gelu_new"), Activation::kGeluTanh);
+  EXPECT_EQ(activation_named("silu"), Activation::kSilu);
+  EXPECT_FALSE(activation_named("prelu").has_value());
+}
+
+}  // namespace
+}  // namespace peryton

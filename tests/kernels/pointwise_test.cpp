@@ -1,0 +1,277 @@
+// Vector code of activations and norms against the reference in double, for odd widths, strided
+// rows and both storage types; and that the number of threads changes no bit.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "framework/core/rng.h"
+#include "kernels/activation/activation.h"
+#include "kernels/layer_norm/layer_norm.h"
+#include "kernels/rms_norm/rms_norm.h"
+
+namespace peryton::kernels {
+namespace {
+
+template <class T>
+std::vector<T> normals(std::int64_t count, std::uint64_t seed, double scale = 1) {
+  const Rng rng(seed, RandomPurpose::kTest);
+  std::vector<T> values(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) {
+    values[i] = static_cast<T>(static_cast<compute_t<T>>(scale * rng.normal(i)));
+  }
+  return values;
+}
+
+template <class T>
+std::vector<double> widen(const std::vector<T>& values) {
+  std::vector<double> wide;
+  for (const T& value : values) wide.push_back(static_cast<compute_t<T>>(value));
+  return wide;
+}
+
+template <class A, class B>
+void expect_near(const std::vector<A>& got, const std::vector<B>& want, double absolute,
+                 double relative, const char* what) {
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double a = static_cast<compute_t<A>>(got[i]), b = static_cast<compute_t<B>>(want[i]);
+    ASSERT_NEAR(a, b, absolute + relative * std::abs(b)) << what << " element " << i;
+  }
+}
+
+// Half a unit in the last place of the storage type.
+template <class T>
+constexpr double kRounding = 6e-8;
+template <>
+constexpr double kRounding<BFloat16> = 1.0 / 256;
+
+constexpr std::int64_t kWidths[] = {1, 3, 8, 17, 64, 100, 257};
+
+template <class T>
+struct Activated {
+  std::vector<T> y, d_x;
+};
+
+template <class T, class Forward, class Backward>
+Activated<T> activate(Activation kind, const std::vector<T>& x, const std::vector<T>& d_y,
+                      std::int64_t rows, std::int64_t width, Forward forward, Backward backward,
+                      int threads = 1) {
+  Context context;
+  context.threads = threads;
+  const std::int64_t stride = static_cast<std::int64_t>(x.size()) / rows;
+  Activated<T> out{std::vector<T>(x.size()), std::vector<T>(x.size())};
+  forward(ActivationForwardArgs<T>{kind, out.y.data(), x.data(), rows, width, stride, stride},
+          context);
+  backward(ActivationBackwardArgs<T>{kind, out.d_x.data(), d_y.data(), x.data(), rows, width,
+                                     stride, stride, stride},
+           context);
+  return out;
+}
+
+template <class T>
+void compare_activation(Activation kind, std::int64_t width) {
+  const std::int64_t rows = 5, stride = width + 3;
+  const auto x = normals<T>(rows * stride, 1, 3), d_y = normals<T>(rows * stride, 2);
+  const auto fast = activate<T>(kind, x, d_y, rows, width, cpu::activation_forward<T>,
+                                cpu::activation_backward<T>);
+  const auto exact = activate<double>(kind, widen(x), widen(d_y), rows, width,
+                                      cpu::reference::activation_forward<double>,
+                                      cpu::reference::activation_backward<double>);
+  // Vector exponentials and the erfc fit are good to a few units of 6e-8 of values of order ten.
+  expect_near(fast.y, exact.y, 2e-6, kRounding<T>, "y");
+  expect_near(fast.d_x, exact.d_x, 4e-6, kRounding<T>, "d_x");
+}
+
+constexpr Activation kKinds[] = {Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu,
+                                 Activation::kRelu};
+
+TEST(ActivationKernel, FastPathEqualsReference) {
+  for (const Activation kind : kKinds) {
+    for (const std::int64_t width : kWidths) {
+      compare_activation<float>(kind, width);
+      compare_activation<BFloat16>(kind, width);
+    }
+  }
+}
+
+TEST(ActivationKernel, ExtremesAreFinite) {
+  const std::vector<float> x{-1e4f, -200.0f, -30.0f, -0.0f, 30.0f, 200.0f, 1e4f}, ones(7, 1.0f);
+  for (const Activation kind : kKinds) {
+    const auto out = activate<float>(kind, x, ones, 1, 7, cpu::activation_forward<float>,
+                                     cpu::activation_backward<float>);
+    expect_near(out.y, std::vector<double>{0, 0, 0, 0, 30, 200, 1e4}, 1e-10, 1e-6, "y");
+    EXPECT_NEAR(out.d_x[0], 0, 1e-10);
+    EXPECT_NEAR(out.d_x[6], 1, 1e-6);
+  }
+}
+
+TEST(ActivationKernel, ThreadsChangeNoBit) {
+  const auto x = normals<float>(300 * 100, 3), d_y = normals<float>(300 * 100, 4);
+  const auto run = [&](int threads) {
+    return activate<float>(Activation::kGeluErf, x, d_y, 300, 100, cpu::activation_forward<float>,
+                           cpu::activation_backward<float>, threads);
+  };
+  EXPECT_EQ(run(1).y, run(3).y);
+  EXPECT_EQ(run(1).d_x, run(4).d_x);
+}
+
+template <class T>
+struct Normed {
+  std::vector<T> y, d_x;
+  std::vector<compute_t<T>> mean, rstd, d_weight, d_bias, workspace;
+};
+
+template <class T>
+struct NormCase {
+  std::int64_t rows, width;
+  std::vector<T> x, d_y, weight, bias;
+  std::int64_t stride() const { return static_cast<std::int64_t>(x.size()) / rows; }
+};
+
+template <class T>
+NormCase<T> norm_case(std::int64_t rows, std::int64_t width) {
+  return {rows,
+          width,
+          normals<T>(rows * (width + 2), 1, 2),
+          normals<T>(rows * (width + 2), 2),
+          normals<T>(width, 3),
+          normals<T>(width, 4)};
+}
+
+template <class T>
+NormCase<double> widen(const NormCase<T>& c) {
+  return {c.rows, c.width, widen(c.x), widen(c.d_y), widen(c.weight), widen(c.bias)};
+}
+
+template <class T>
+Normed<T> room_for(const NormCase<T>& c) {
+  const auto rows = static_cast<std::size_t>(c.rows), width = static_cast<std::size_t>(c.width);
+  using C = compute_t<T>;
+  return {std::vector<T>(c.x.size()),
+          std::vector<T>(c.x.size()),
+          std::vector<C>(rows),
+          std::vector<C>(rows),
+          std::vector<C>(width),
+          std::vector<C>(width),
+          std::vector<C>(static_cast<std::size_t>(layer_norm_workspace(c.rows, c.width)))};
+}
+
+template <class T>
+Normed<T> layer_normed(const NormCase<T>& c, bool reference, int threads = 1) {
+  Context context;
+  context.threads = threads;
+  Normed<T> out = room_for(c);
+  const std::int64_t s = c.stride();
+  const LayerNormForwardArgs<T> forward{out.y.data(),
+                                        c.x.data(),
+                                        c.weight.data(),
+                                        c.bias.data(),
+                                        out.mean.data(),
+                                        out.rstd.data(),
+                                        c.rows,
+                                        c.width,
+                                        s,
+                                        s,
+                                        1e-5};
+  (reference ? cpu::reference::layer_norm_forward<T> : cpu::layer_norm_forward<T>)(forward,
+                                                                                   context);
+  const LayerNormBackwardArgs<T> backward{out.d_x.data(),
+                                          out.d_weight.data(),
+                                          out.d_bias.data(),
+                                          c.d_y.data(),
+                                          c.x.data(),
+                                          c.weight.data(),
+                                          out.mean.data(),
+                                          out.rstd.data(),
+                                          out.workspace.data(),
+                                          c.rows,
+                                          c.width,
+                                          s,
+                                          s,
+                                          s};
+  (reference ? cpu::reference::layer_norm_backward<T> : cpu::layer_norm_backward<T>)(backward,
+                                                                                     context);
+  return out;
+}
+
+template <class T>
+Normed<T> rms_normed(const NormCase<T>& c, bool reference, int threads = 1) {
+  Context context;
+  context.threads = threads;
+  Normed<T> out = room_for(c);
+  const std::int64_t s = c.stride();
+  const RmsNormForwardArgs<T> forward{out.y.data(),
+                                      c.x.data(),
+                                      c.weight.data(),
+                                      c.bias.data(),
+                                      out.rstd.data(),
+                                      c.rows,
+                                      c.width,
+                                      s,
+                                      s,
+                                      1e-5};
+  (reference ? cpu::reference::rms_norm_forward<T> : cpu::rms_norm_forward<T>)(forward, context);
+  const RmsNormBackwardArgs<T> backward{out.d_x.data(),
+                                        out.d_weight.data(),
+                                        out.d_bias.data(),
+                                        c.d_y.data(),
+                                        c.x.data(),
+                                        c.weight.data(),
+                                        out.rstd.data(),
+                                        out.workspace.data(),
+                                        c.rows,
+                                        c.width,
+                                        s,
+                                        s,
+                                        s};
+  (reference ? cpu::reference::rms_norm_backward<T> : cpu::rms_norm_backward<T>)(backward, context);
+  return out;
+}
+
+template <class T, class Run, class RunExact>
+void compare_norm(std::int64_t rows, std::int64_t width, Run run, RunExact run_exact) {
+  const NormCase<T> c = norm_case<T>(rows, width);
+  const Normed<T> fast = run(c);
+  const Normed<double> exact = run_exact(widen(c));
+  // Rounding of the centred row is amplified by rstd (316 for a row of width one).
+  const double amplified = 1 + *std::max_element(exact.rstd.begin(), exact.rstd.end());
+  expect_near(fast.y, exact.y, 2e-6 * amplified, kRounding<T>, "y");
+  expect_near(fast.d_x, exact.d_x, 4e-6 * amplified * amplified, kRounding<T>, "d_x");
+  const double sums = 1e-6 * amplified * std::sqrt(rows) * 10;
+  expect_near(fast.d_weight, exact.d_weight, sums, 1e-6, "d_weight");
+  expect_near(fast.d_bias, exact.d_bias, sums, 1e-6, "d_bias");
+}
+
+template <class T>
+void compare_norms(std::int64_t rows, std::int64_t width) {
+  compare_norm<T>(
+      rows, width, [](const NormCase<T>& c) { return layer_normed(c, false); },
+      [](const NormCase<double>& c) { return layer_normed(c, true); });
+  compare_norm<T>(
+      rows, width, [](const NormCase<T>& c) { return rms_normed(c, false); },
+      [](const NormCase<double>& c) { return rms_normed(c, true); });
+}
+
+TEST(NormKernels, FastPathEqualsReference) {
+  for (const std::int64_t width : kWidths) {
+    compare_norms<float>(70, width);
+    compare_norms<BFloat16>(70, width);
+  }
+  compare_norms<float>(3000, 24);
+}
+
+TEST(NormKernels, ThreadsChangeNoBit) {
+  const NormCase<float> c = norm_case<float>(2500, 33);
+  const auto one = layer_normed(c, false, 1), four = layer_normed(c, false, 4);
+  EXPECT_EQ(one.y, four.y);
+  EXPECT_EQ(one.d_x, four.d_x);
+  EXPECT_EQ(one.d_weight, four.d_weight);
+  EXPECT_EQ(one.d_bias, four.d_bias);
+  EXPECT_EQ(rms_normed(c, false, 1).d_weight, rms_normed(c, false, 3).d_weight);
+}
+
+}  // namespace
+}  // namespace peryton::kernels
