@@ -1,0 +1,220 @@
+// Fast path: vectors over channels. Forward tasks are blocks of tokens; backward tasks are (row,
+// block of channels), each walking its tokens in order, so weight gradients need one fixed-order
+// sum over rows. SPDX-License-Identifier: Apache-2.0
+#include <type_traits>
+
+#include "kernels/causal_conv1d/causal_conv1d.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/causal_conv1d/causal_conv1d_cpu.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+// After highway.h
+#include "hwy/contrib/math/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace peryton::kernels::cpu::HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr std::int64_t kTokenBlock = 32;
+constexpr std::int64_t kChannelBlock = 64;
+
+template <class D, class V>
+HWY_INLINE V Sigmoid(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(x))));
+}
+
+// bias + sum of taps at channel c; rows[k] is the input row of tap k.
+template <class D, class Args>
+HWY_INLINE hn::Vec<D> Taps(D d, const Args& args, const float* const* rows, std::int64_t first,
+                           std::int64_t c) {
+  auto sum = args.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, args.bias + c);
+  for (std::int64_t k = first; k < args.width; ++k) {
+    sum = hn::MulAdd(hn::LoadU(d, args.weight + k * args.channels + c), hn::LoadU(d, rows[k] + c),
+                     sum);
+  }
+  return sum;
+}
+
+template <class Args>
+HWY_INLINE std::int64_t FindRows(const Args& args, std::int64_t b, std::int64_t t,
+                                 const float** rows) {
+  const std::int64_t first = args.first_tap(b, t);
+  for (std::int64_t k = first; k < args.width; ++k) {
+    rows[k] = args.row(b, t - (args.width - 1) + k);
+  }
+  return first;
+}
+
+template <class D>
+HWY_INLINE void ForwardAt(D d, const CausalConv1dForwardArgs<float>& args, const float** rows,
+                          std::int64_t first, float* out, std::int64_t c) {
+  auto value = Taps(d, args, rows, first, c);
+  if (args.silu) value = hn::Mul(value, Sigmoid(d, value));
+  hn::StoreU(value, d, out + c);
+}
+
+void ForwardTask(const CausalConv1dForwardArgs<float>& args, std::int64_t task) {
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> d1;
+  const std::int64_t blocks = divide_up(args.tokens, kTokenBlock);
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t b = task / blocks, begin = task % blocks * kTokenBlock;
+  const std::int64_t end = std::min(args.tokens, begin + kTokenBlock);
+  const float* rows[kMaxConvWidth];
+  for (std::int64_t t = begin; t < end; ++t) {
+    const std::int64_t first = FindRows(args, b, t, rows);
+    float* out = args.output + b * args.output_strides.batch + t * args.output_strides.token;
+    std::int64_t c = 0;
+    for (; c + lanes <= args.channels; c += lanes) ForwardAt(d, args, rows, first, out, c);
+    for (; c < args.channels; ++c) ForwardAt(d1, args, rows, first, out, c);
+  }
+}
+
+// Sums of one (row, channel block): taps first, bias last; rows of kChannelBlock.
+struct BackwardSums {
+  float ring[kMaxConvWidth][kChannelBlock];
+  float weights[kMaxConvWidth + 1][kChannelBlock];
+};
+
+template <class D>
+HWY_INLINE void BackwardAt(D d, const CausalConv1dBackwardArgs<float>& args, const float** rows,
+                           std::int64_t first, std::int64_t t, const float* d_out,
+                           BackwardSums& sums, std::int64_t base, std::int64_t offset) {
+  const std::int64_t c = base + offset, w = args.width;
+  auto dc = hn::LoadU(d, d_out + c);
+  if (args.silu) {
+    const auto one = hn::Set(d, 1.0f);
+    const auto value = Taps(d, args, rows, first, c);
+    const auto gate = Sigmoid(d, value);
+    dc = hn::Mul(dc, hn::Mul(gate, hn::MulAdd(value, hn::Sub(one, gate), one)));
+  }
+  const auto add = [&](float* sum, auto value)
+                       HWY_ATTR { hn::StoreU(hn::Add(hn::LoadU(d, sum), value), d, sum); };
+  add(sums.weights[w] + offset, dc);
+  for (std::int64_t k = first; k < w; ++k) {
+    const std::int64_t s = t - (w - 1) + k;
+    add(sums.weights[k] + offset, hn::Mul(dc, hn::LoadU(d, rows[k] + c)));
+    if (s >= 0) {
+      add(sums.ring[s % w] + offset,
+          hn::Mul(hn::LoadU(d, args.weight + k * args.channels + c), dc));
+    }
+  }
+}
+
+void BackwardTask(const CausalConv1dBackwardArgs<float>& args, std::int64_t task) {
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> d1;
+  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t blocks = divide_up(args.channels, kChannelBlock), w = args.width;
+  const std::int64_t b = task / blocks, base = task % blocks * kChannelBlock;
+  const std::int64_t count = std::min(kChannelBlock, args.channels - base);
+  const float* rows[kMaxConvWidth];
+  BackwardSums sums = {};
+  float* partial = args.workspace + b * (w + 1) * args.channels + base;
+  for (std::int64_t k = 0; k <= w; ++k) std::fill_n(partial + k * args.channels, count, 0.0f);
+  for (std::int64_t t = 0; t < args.tokens + w - 1; ++t) {
+    if (t < args.tokens) {
+      const std::int64_t first = FindRows(args, b, t, rows);
+      const float* d_out =
+          args.d_output + b * args.d_output_strides.batch + t * args.d_output_strides.token;
+      std::fill_n(sums.ring[t % w], count, 0.0f);
+      std::int64_t i = 0;
+      for (; i + lanes <= count; i += lanes)
+        BackwardAt(d, args, rows, first, t, d_out, sums, base, i);
+      for (; i < count; ++i) BackwardAt(d1, args, rows, first, t, d_out, sums, base, i);
+    }
+    const std::int64_t done = t - (w - 1);
+    if (done >= 0) {
+      float* target =
+          args.d_input + b * args.d_input_strides.batch + done * args.d_input_strides.token + base;
+      std::copy_n(sums.ring[done % w], count, target);
+    }
+    // Short sums first, then the sum of sums: the rounding error stays that of a block.
+    if (t % 64 == 63 || t == args.tokens + w - 2) {
+      for (std::int64_t k = 0; k <= w; ++k) {
+        for (std::int64_t i = 0; i < count; ++i) {
+          partial[k * args.channels + i] += sums.weights[k][i];
+          sums.weights[k][i] = 0;
+        }
+      }
+    }
+  }
+}
+
+void Forward(const CausalConv1dForwardArgs<float>& args, const Context& context) {
+  parallel_for(context, args.batch * divide_up(args.tokens, kTokenBlock),
+               [&](std::int64_t task) { ForwardTask(args, task); });
+}
+
+void Backward(const CausalConv1dBackwardArgs<float>& args, const Context& context) {
+  parallel_for(context, args.batch * divide_up(args.channels, kChannelBlock),
+               [&](std::int64_t task) { BackwardTask(args, task); });
+}
+
+}  // namespace
+}  // namespace peryton::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace peryton::kernels::cpu {
+
+HWY_EXPORT(Forward);
+HWY_EXPORT(Backward);
+
+namespace {
+
+// Sums the per-row partials in row order.
+void reduce_rows(const CausalConv1dBackwardArgs<float>& args) {
+  const std::int64_t size = args.width * args.channels;
+  for (std::int64_t i = 0; args.d_weight != nullptr && i < size; ++i) {
+    float sum = 0;
+    for (std::int64_t b = 0; b < args.batch; ++b) {
+      sum += args.workspace[b * (size + args.channels) + i];
+    }
+    args.d_weight[i] = sum;
+  }
+  for (std::int64_t c = 0; args.d_bias != nullptr && c < args.channels; ++c) {
+    float sum = 0;
+    for (std::int64_t b = 0; b < args.batch; ++b) {
+      sum += args.workspace[b * (size + args.channels) + size + c];
+    }
+    args.d_bias[c] = sum;
+  }
+}
+
+}  // namespace
+
+template <class T>
+void causal_conv1d(const CausalConv1dForwardArgs<T>& args, const Context& context) {
+  require(args.width >= 1 && args.width <= kMaxConvWidth, "causal_conv1d", "width ", args.width);
+  if constexpr (std::is_same_v<T, float>) {
+    HWY_DYNAMIC_DISPATCH(Forward)(args, context);
+  } else {
+    reference::causal_conv1d(args);
+  }
+}
+
+template <class T>
+void causal_conv1d_backward(const CausalConv1dBackwardArgs<T>& args, const Context& context) {
+  require(args.width >= 1 && args.width <= kMaxConvWidth, "causal_conv1d", "width ", args.width);
+  if constexpr (std::is_same_v<T, float>) {
+    HWY_DYNAMIC_DISPATCH(Backward)(args, context);
+    reduce_rows(args);
+  } else {
+    reference::causal_conv1d_backward(args);
+  }
+}
+
+#define PERYTON_INSTANTIATE(T)                                                       \
+  template void causal_conv1d<T>(const CausalConv1dForwardArgs<T>&, const Context&); \
+  template void causal_conv1d_backward<T>(const CausalConv1dBackwardArgs<T>&, const Context&);
+PERYTON_INSTANTIATE(float)
+PERYTON_INSTANTIATE(BFloat16)
+PERYTON_INSTANTIATE(double)
+#undef PERYTON_INSTANTIATE
+
+}  // namespace peryton::kernels::cpu
+#endif  // HWY_ONCE
