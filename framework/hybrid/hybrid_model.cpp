@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/hybrid/hybrid_model.h"
+
+#include <algorithm>
+
+#include "framework/hybrid/segments.h"
+#include "framework/hybrid/small_vector.h"
+#include "framework/ops/arithmetic.h"
+
+namespace peryton {
+namespace {
+
+struct HybridState final : ModelState {
+  std::vector<std::unique_ptr<ComponentState>> components;
+};
+
+// The first `width` channels, or all of them and zeros.
+Variable fit(Tape& tape, const Variable& h, std::int64_t width) {
+  if (h.size(-1) == width) return h;
+  if (h.size(-1) > width) return slice_last(tape, h, 0, width);
+  return weighted_sum(tape, {h}, tape.constant(from_doubles({1.0}, DType::kFloat64)), width);
+}
+
+double entry(const Variable& alpha, std::int64_t k) {
+  return to_doubles(alpha.value())[static_cast<std::size_t>(k)];
+}
+
+// Whether component k takes part under this alpha: not if its weight is exactly 0 and stays so.
+bool takes_part(const Variable& alpha, std::int64_t k) {
+  return alpha.needs_gradient() || entry(alpha, k) != 0;
+}
+
+}  // namespace
+
+struct HybridModel::Pass {
+  Tape& tape;
+  const TokenBatch& batch;
+  HybridState* state = nullptr;
+  std::int64_t step = -1;
+  bool recompute = false;
+  std::vector<Variable> alpha;  // realised, one per segment
+
+  ForwardContext context(Tape& on, std::int64_t k) const {
+    return {on, batch, state ? state->components[static_cast<std::size_t>(k)].get() : nullptr};
+  }
+};
+
+HybridModel::HybridModel(std::vector<HybridPart> parts, ArchitectureWeights alpha,
+                         const HybridOptions& options)
+    : parts_(std::move(parts)), alpha_(std::move(alpha)), options_(options) {
+  PERYTON_CHECK(parts_.size() >= 2 && alpha_.segments() == options_.segments);
+  vocabulary_ = options_.vocabulary;
+  for (const HybridPart& part : parts_) {
+    const ComponentShape& shape = part.component->shape();
+    width_ = std::max(width_, shape.width);
+    if (options_.vocabulary == 0 && (vocabulary_ == 0 || shape.vocabulary < vocabulary_)) {
+      vocabulary_ = shape.vocabulary;
+    }
+    const std::size_t k = boundaries_.size();
+    boundaries_.push_back(options_.boundaries.empty()
+                              ? segment_boundaries(shape.blocks, options_.segments)
+                              : options_.boundaries.at(k));
+    for (const ParameterPtr& parameter : part.component->parameters()) {
+      parameter->name = fmt::format("components.{}.{}", part.name, parameter->name);
+    }
+  }
+  if (options_.width > 0) width_ = options_.width;
+  for (std::int64_t i = 0; i < options_.segments; ++i) {
+    for (const HybridPart& part : parts_) {
+      const std::string name = fmt::format("projectors.{}.{}", i, part.name);
+      const std::int64_t own = part.component->shape().width;
+      inputs_.emplace_back(name + ".in", options_.projectors, width_, own, options_.dtype);
+      outputs_.emplace_back(name + ".out", options_.projectors, own, width_, options_.dtype);
+    }
+  }
+}
+
+std::vector<ParameterPtr> HybridModel::parameters() const {
+  // A component's own parameters stay together (few of them train in a hybrid); alpha lies beside
+  // the projectors of its segment, heads come last, so that buckets fill from the heads down.
+  std::vector<ParameterPtr> list, tail;
+  for (const HybridPart& part : parts_) {
+    for (const ParameterPtr& parameter : part.component->parameters()) {
+      (parameter->group == "heads" ? tail : list).push_back(parameter);
+    }
+  }
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (i % parts_.size() == 0) list.push_back(alpha_.parameters()[i / parts_.size()]);
+    for (const ParameterPtr& parameter : inputs_[i].parameters()) list.push_back(parameter);
+    for (const ParameterPtr& parameter : outputs_[i].parameters()) list.push_back(parameter);
+  }
+  list.insert(list.end(), tail.begin(), tail.end());
+  return list;
+}
+
+Variable HybridModel::embed(Pass& pass) {
+  const Variable& alpha = pass.alpha.front();
+  std::vector<Variable> terms;
+  std::vector<double> weights;
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    if (!takes_part(alpha, k)) continue;
+    terms.push_back(
+        parts_[static_cast<std::size_t>(k)].component->embed(pass.context(pass.tape, k)));
+    weights.push_back(entry(alpha, k));
+  }
+  const Variable coefficients =
+      alpha.needs_gradient() ? alpha : pass.tape.constant(from_doubles(weights, alpha.dtype()));
+  return weighted_sum(pass.tape, terms, coefficients, width_);
+}
+
+Variable HybridModel::run_component(Tape& tape, Pass& pass, std::int64_t segment, std::int64_t k,
+                                    const SegmentAlpha& alpha, const Variable& h) {
+  Component& component = *parts_[static_cast<std::size_t>(k)].component;
+  const ForwardContext context = pass.context(tape, k);
+  const Variable c = input_coefficients(tape, options_.gate, alpha, k);
+  Variable u;
+  if (!c.needs_gradient() && entry(c, 0) == 0) {
+    u = weighted_sum(tape, {h}, tape.constant(from_doubles({entry(c, 1)}, c.dtype())),
+                     component.shape().width);
+  } else {
+    const Variable projected = input_projector(segment, k)(tape, h);
+    u = weighted_sum(tape, {projected, h}, c, component.shape().width);
+  }
+  const auto& cuts = boundaries(k);
+  const auto i = static_cast<std::size_t>(segment);
+  Variable v = component.run(context, cuts[i], cuts[i + 1], u);
+  return segment + 1 == segments() ? component.final_norm(context, v) : v;
+}
+
+Variable HybridModel::run_segment(Tape& tape, Pass& pass, std::int64_t segment,
+                                  const SegmentAlpha& alpha, const Variable& h) {
+  const Variable c = output_coefficients(tape, options_.gate, alpha);
+  std::vector<Variable> terms;
+  std::vector<double> weights;
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    if (!takes_part(alpha.here, k)) continue;
+    const Variable v = run_component(tape, pass, segment, k, alpha, h);
+    const bool projects = c.needs_gradient() || entry(c, 2 * k) != 0;
+    if (projects) {
+      terms.push_back(output_projector(segment, k)(tape, v));
+      weights.push_back(entry(c, 2 * k));
+    }
+    if (c.needs_gradient() || entry(c, 2 * k + 1) != 0) {
+      terms.push_back(v);
+      weights.push_back(entry(c, 2 * k + 1));
+    }
+  }
+  const Variable coefficients =
+      c.needs_gradient() ? c : tape.constant(from_doubles(weights, c.dtype()));
+  return weighted_sum(tape, terms, coefficients, width_);
+}
+
+Variable HybridModel::hidden(Pass& pass) {
+  for (std::int64_t i = 0; i < segments(); ++i) {
+    pass.alpha.push_back(alpha_.realise(pass.tape, i, pass.step));
+  }
+  Variable h = embed(pass);
+  for (std::int64_t i = 0; i < segments(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const SegmentAlpha alpha{i > 0 ? pass.alpha[at - 1] : Variable(), pass.alpha[at],
+                             i + 1 < segments() ? pass.alpha[at + 1] : Variable()};
+    if (!pass.recompute) {
+      h = run_segment(pass.tape, pass, i, alpha, h);
+      continue;
+    }
+    // The neighbours' alphas are inputs too; an absent one is left out and found again by position.
+    std::vector<Variable> inputs{h, alpha.here};
+    if (alpha.previous.defined()) inputs.push_back(alpha.previous);
+    if (alpha.next.defined()) inputs.push_back(alpha.next);
+    h = pass.tape.recompute(
+        inputs, [this, batch = pass.batch, i](Tape& tape, const std::vector<Variable>& in) {
+          Pass inner{tape, batch, nullptr, -1, false, {}};
+          std::size_t next = 2;
+          SegmentAlpha own{Variable(), in[1], Variable()};
+          if (i > 0) own.previous = in[next++];
+          if (i + 1 < segments()) own.next = in[next];
+          return run_segment(tape, inner, i, own, in[0]);
+        });
+  }
+  return h;
+}
+
+HeadLossArgs HybridModel::heads(Pass& pass, const Variable& h) {
+  const Variable& alpha = options_.released_code ? pass.alpha.front() : pass.alpha.back();
+  HeadLossArgs args;
+  args.vocabulary = vocabulary_;
+  std::vector<double> weights;
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    if (!takes_part(alpha, k)) continue;
+    Component& component = *parts_[static_cast<std::size_t>(k)].component;
+    const std::int64_t own = component.shape().width;
+    args.terms.push_back({fit(pass.tape, h, own), pass.tape.parameter(*component.head())});
+    weights.push_back(entry(alpha, k));
+  }
+  args.coefficients =
+      alpha.needs_gradient() ? alpha : pass.tape.constant(from_doubles(weights, alpha.dtype()));
+  return args;
+}
+
+HeadLoss HybridModel::loss(Tape& tape, const LossRequest& request) {
+  Pass pass{tape, request.batch, nullptr, request.step, request.recompute, {}};
+  const Variable h = hidden(pass);
+  HeadLossArgs args = heads(pass, h);
+  args.targets = request.targets;
+  args.weights = request.weights;
+  args.scale = request.scale;
+  return head_loss(tape, args);
+}
+
+Tensor HybridModel::logits(Tape& tape, const TokenBatch& batch, ModelState* state) {
+  Pass pass{tape, batch, static_cast<HybridState*>(state), -1, false, {}};
+  const Variable h = hidden(pass);
+  const HeadLossArgs args = heads(pass, h);
+  std::vector<Variable> terms;
+  for (const HeadTerm& term : args.terms) terms.push_back(linear(tape, term.hidden, term.weight));
+  return weighted_sum(tape, terms, args.coefficients, vocabulary_).value();
+}
+
+std::unique_ptr<ModelState> HybridModel::make_state(std::int64_t rows, std::int64_t capacity) {
+  auto state = std::make_unique<HybridState>();
+  for (const HybridPart& part : parts_) {
+    state->components.push_back(part.component->make_state(rows, capacity));
+  }
+  return state;
+}
+
+bool HybridModel::used(std::int64_t segment, std::int64_t k) const {
+  const auto i = static_cast<std::size_t>(segment);
+  return alpha_.parameters()[i]->trainable || alpha_.values()[i][static_cast<std::size_t>(k)] != 0;
+}
+
+double HybridModel::forward_flops_per_token(std::int64_t length) const {
+  double total = 0;
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    const Component& component = *parts_[static_cast<std::size_t>(k)].component;
+    const auto& cuts = boundaries(k);
+    for (std::int64_t i = 0; i < segments(); ++i) {
+      if (!used(i, k)) continue;
+      const auto at = static_cast<std::size_t>(i);
+      total += component.block_flops_per_token(cuts[at], cuts[at + 1], length) +
+               inputs_[index(i, k)].flops_per_token() + outputs_[index(i, k)].flops_per_token();
+    }
+    const std::int64_t head_segment = options_.released_code ? 0 : segments() - 1;
+    if (used(head_segment, k))
+      total += 2.0 * static_cast<double>(vocabulary_ * component.shape().width);
+  }
+  return total;
+}
+
+void HybridModel::initialise_projectors(ProjectorStart start, std::uint64_t seed) {
+  for (Projector& projector : inputs_) projector.initialise(start, seed);
+  for (Projector& projector : outputs_) projector.initialise(start, seed);
+}
+
+void HybridModel::set_alpha(ArchitectureWeights alpha) {
+  PERYTON_CHECK(alpha.segments() == segments());
+  alpha_ = std::move(alpha);
+}
+
+}  // namespace peryton
