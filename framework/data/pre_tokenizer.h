@@ -1,0 +1,37 @@
+// The `pre_tokenizer` of a tokenizer.json: cuts text into the words within which BPE merges.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framework/data/text_split.h"
+
+namespace peryton {
+
+class PreTokenizer {
+ public:
+  // From the json of the field: ByteLevel, alone or at the end of a Sequence with Split, Digits,
+  // Punctuation, WhitespaceSplit before it. Throws kUserInput for anything else.
+  PreTokenizer(const nlohmann::json& field, const std::string& where);
+
+  // Calls word(bytes) for each word of `text` (UTF-8) in order; the view lives as long as the call.
+  void for_each_word(std::string_view text,
+                     const std::function<void(std::string_view)>& word) const;
+
+ private:
+  void add(const nlohmann::json& field, const std::string& where);
+  void add_split(const nlohmann::json& field, const std::string& where);
+  void emit(std::string_view piece, const std::function<void(std::string_view)>& word) const;
+
+  std::vector<TextSplitter> steps_;
+  bool byte_level_ = false;         // seen while reading
+  bool add_prefix_space_ = false;   // of ByteLevel
+  std::optional<Pattern> pattern_;  // of ByteLevel, where it uses its regular expression
+};
+
+}  // namespace peryton
