@@ -35,7 +35,7 @@ class Hasher {
 
 std::string hash_bytes(std::span<const std::byte> bytes);
 std::string hash_text(std::string_view text);
-// A file that cannot be read is a system error that names it.
+// A file that cannot be read is an error that names it (files.h).
 std::string hash_file(const std::filesystem::path& path);
 // Names, dtypes, shapes and bytes of all tensors; the order in which they come does not count.
 std::string hash_tensors(std::span<const NamedTensor> tensors);

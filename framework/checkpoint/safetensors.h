@@ -44,11 +44,11 @@ class SafetensorsFile final : public TensorFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes the tensors sorted by name, strided ones densely, each 8-byte aligned or better where its
-// dtype allows, atomically (files.h): equal content gives equal bytes. `metadata` gets "format":
+// Writes the tensors atomically (files.h), strided ones densely: widest elements first so that each
+// is aligned, sorted by name within. Equal content gives equal bytes. `metadata` gets "format":
 // "pt" (what transformers asks for) if it has no "format". Two tensors of one name are an internal
 // error. `at_point` gets "tensors-open", "tensors-header", "tensors-half", "tensors-written",
-// "tensors-synced", "tensors-renamed".
+// "file-synced", "file-renamed".
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        std::map<std::string, std::string> metadata = {},
                        const FaultPoint& at_point = {});

@@ -51,7 +51,7 @@ std::string shape_text(std::span<const std::int64_t> shape);  // "[2, 3]"
 
 // A fresh tensor from dense row-major little-endian bytes (any alignment). Without `as`: F16
 // becomes float32, I64 int32 (checked for range), BOOL uint8, and F32, BF16, F64, I32, U8 stay.
-// With `as`: any of F64, F32, F16, BF16 to any floating dtype, any of I64, I32, U8, BOOL to int32.
+// With `as`: any of F64, F32, F16, BF16 to any floating dtype, any integer to int32.
 // Everything else, and more than Shape::kMaxRank dimensions, is the user's error at `where`.
 Tensor tensor_from_stored(const StoredTensor& info, std::span<const std::byte> bytes,
                           std::optional<DType> as, const std::string& where);

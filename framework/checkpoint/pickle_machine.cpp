@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/checkpoint/pickle_machine.h"
+
+#include <cstring>
+#include <deque>
+#include <unordered_map>
+
+#include "framework/checkpoint/pickle_value.h"
+#include "framework/core/error.h"
+
+namespace peryton {
+namespace {
+
+using pickle::Kind;
+using pickle::Value;
+
+// A table of a thousand tensors takes 0.2 MB; values take far more memory than the text they come
+// from.
+constexpr std::size_t kMaxPickleBytes = std::size_t{16} << 20;
+
+// Hostile text goes into messages: keep it on one printable line.
+std::string printable(std::string_view text) {
+  std::string safe;
+  for (const char c : text.substr(0, 200)) safe += c >= 0x20 && c < 0x7f ? c : '?';
+  return safe;
+}
+
+class Machine {
+ public:
+  Machine(std::span<const std::byte> pickle, const std::string& where)
+      : pickle_(pickle), where_(where) {}
+
+  const Value& run() {
+    while (step(static_cast<unsigned char>(take(1)[0]))) {
+    }
+    if (stack_.size() != 1) malformed("it does not end with one value");
+    return *stack_.back();
+  }
+
+  [[noreturn]] void malformed(const std::string& what) const {
+    fail_input(fmt::format("damaged pickle at byte {}: {}", at_, what), where_,
+               "the file is damaged or incomplete: copy or download it again");
+  }
+  [[noreturn]] void forbidden(const std::string& what) const {
+    fail_input(what + "; a table of weights needs no such thing, so nothing was called", where_,
+               "do not trust this file; use a model.safetensors of the same model");
+  }
+
+ private:
+  bool step(unsigned char opcode);
+  bool step_literal(unsigned char opcode);
+  bool step_container(unsigned char opcode);
+  bool step_object(unsigned char opcode);
+
+  std::span<const std::byte> take(std::uint64_t count) {
+    if (count > pickle_.size() - at_) malformed("it ends too early");
+    const auto bytes = pickle_.subspan(at_, count);
+    at_ += count;
+    return bytes;
+  }
+  template <class T>
+  T number() {
+    T value;
+    std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
+    return value;
+  }
+  std::string text(std::uint64_t count) {
+    const auto bytes = take(count);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+  std::string line() {
+    std::string text;
+    for (char c = number<char>(); c != '\n'; c = number<char>()) text += c;
+    return text;
+  }
+
+  Value& make(Kind kind) {
+    arena_.emplace_back().kind = kind;
+    return arena_.back();
+  }
+  void push(Value& value) { stack_.push_back(&value); }
+  void push_integer(std::int64_t integer, Kind kind = Kind::kInteger) {
+    Value& value = make(kind);
+    value.integer = integer;
+    push(value);
+  }
+  void push_text(std::string text) {
+    Value& value = make(Kind::kText);
+    value.text = std::move(text);
+    push(value);
+  }
+  Value& pop() {
+    if (stack_.empty() || stack_.back()->kind == Kind::kMark) malformed("its stack is empty");
+    Value& value = *stack_.back();
+    stack_.pop_back();
+    return value;
+  }
+  Value& top(Kind kind) {
+    if (stack_.empty() || stack_.back()->kind != kind) malformed("a value of a wrong kind");
+    return *stack_.back();
+  }
+  std::vector<Value*> pop_to_mark();
+  void push_tuple(std::vector<Value*> items) {
+    Value& value = make(Kind::kTuple);
+    value.items = std::move(items);
+    push(value);
+  }
+  void push_small_tuple(std::size_t count) {
+    std::vector<Value*> items(count);
+    for (std::size_t i = count; i-- > 0;) items[i] = &pop();
+    push_tuple(std::move(items));
+  }
+  void push_global(const std::string& module, const std::string& name);
+  void push_long(std::size_t count);
+  void set_items(const std::vector<Value*>& items);
+  void remember(std::uint64_t key) {
+    if (stack_.empty()) malformed("its stack is empty");
+    memo_[key] = stack_.back();
+  }
+  void recall(std::uint64_t key) {
+    const auto found = memo_.find(key);
+    if (found == memo_.end()) malformed("it recalls what it never stored");
+    stack_.push_back(found->second);
+  }
+
+  std::span<const std::byte> pickle_;
+  const std::string& where_;
+  std::uint64_t at_ = 0;
+  std::deque<Value> arena_;
+  std::vector<Value*> stack_;
+  std::unordered_map<std::uint64_t, Value*> memo_;
+};
+
+std::vector<Value*> Machine::pop_to_mark() {
+  for (std::size_t i = stack_.size(); i-- > 0;) {
+    if (stack_[i]->kind != Kind::kMark) continue;
+    std::vector<Value*> items(stack_.begin() + static_cast<std::ptrdiff_t>(i) + 1, stack_.end());
+    stack_.resize(i);
+    return items;
+  }
+  malformed("no mark on its stack");
+}
+
+void Machine::push_global(const std::string& module, const std::string& name) {
+  const std::string full = module + "." + name;
+  if (!pickle::is_known_global(full)) forbidden("the file asks for '" + printable(full) + "'");
+  Value& value = make(Kind::kGlobal);
+  value.text = full;
+  push(value);
+}
+
+// Two's complement, little-endian, of any length up to 8.
+void Machine::push_long(std::size_t count) {
+  if (count > 8) malformed("an integer beyond 64 bits");
+  const auto bytes = take(count);
+  std::uint64_t value =
+      count > 0 && (std::to_integer<unsigned>(bytes[count - 1]) & 0x80) ? ~0ull : 0;
+  for (std::size_t i = count; i-- > 0;) {
+    value = (value << 8) | std::to_integer<std::uint64_t>(bytes[i]);
+  }
+  push_integer(static_cast<std::int64_t>(value));
+}
+
+void Machine::set_items(const std::vector<Value*>& items) {
+  if (items.size() % 2 != 0) malformed("a key without a value");
+  Value& dictionary = top(Kind::kDictionary);
+  for (std::size_t i = 0; i < items.size(); i += 2) {
+    dictionary.pairs.emplace_back(items[i], items[i + 1]);
+  }
+}
+
+bool Machine::step(unsigned char opcode) {
+  if (opcode == '.') return false;  // STOP
+  if (opcode == 0x80) {             // PROTO
+    if (number<std::uint8_t>() > 5) malformed("an unknown protocol");
+    return true;
+  }
+  if (step_literal(opcode) || step_container(opcode) || step_object(opcode)) return true;
+  forbidden(fmt::format("the file uses the pickle instruction 0x{:02x}", opcode));
+}
+
+bool Machine::step_literal(unsigned char opcode) {
+  switch (opcode) {
+    case 'N':
+      push(make(Kind::kNone));
+      return true;
+    case 0x88:
+      push_integer(1, Kind::kBool);
+      return true;
+    case 0x89:
+      push_integer(0, Kind::kBool);
+      return true;
+    case 'J':
+      push_integer(number<std::int32_t>());
+      return true;  // BININT
+    case 'K':
+      push_integer(number<std::uint8_t>());
+      return true;  // BININT1
+    case 'M':
+      push_integer(number<std::uint16_t>());
+      return true;  // BININT2
+    case 0x8a:
+      push_long(number<std::uint8_t>());
+      return true;  // LONG1
+    case 'G':
+      take(8);
+      push(make(Kind::kReal));
+      return true;  // BINFLOAT: none is ever used
+    case 'X':
+      push_text(text(number<std::uint32_t>()));
+      return true;
+    case 0x8c:
+      push_text(text(number<std::uint8_t>()));
+      return true;
+    case 0x8d:
+      push_text(text(number<std::uint64_t>()));
+      return true;
+    case 'U':
+      push_text(text(number<std::uint8_t>()));
+      return true;  // Python 2 text
+    case 'T':
+      push_text(text(number<std::uint32_t>()));
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Machine::step_container(unsigned char opcode) {
+  switch (opcode) {
+    case '(':
+      push(make(Kind::kMark));
+      return true;
+    case ')':
+      push_tuple({});
+      return true;
+    case 't':
+      push_tuple(pop_to_mark());
+      return true;
+    case 0x85:
+      push_small_tuple(1);
+      return true;
+    case 0x86:
+      push_small_tuple(2);
+      return true;
+    case 0x87:
+      push_small_tuple(3);
+      return true;
+    case ']':
+      push(make(Kind::kList));
+      return true;
+    case '}':
+      push(make(Kind::kDictionary));
+      return true;
+    case 'a': {  // APPEND
+      Value& item = pop();
+      top(Kind::kList).items.push_back(&item);
+      return true;
+    }
+    case 'e': {  // APPENDS
+      const auto items = pop_to_mark();
+      auto& list = top(Kind::kList).items;
+      list.insert(list.end(), items.begin(), items.end());
+      return true;
+    }
+    case 's': {  // SETITEM
+      Value& value = pop();
+      Value& key = pop();
+      set_items({&key, &value});
+      return true;
+    }
+    case 'u':
+      set_items(pop_to_mark());
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Machine::step_object(unsigned char opcode) {
+  switch (opcode) {
+    case 'c': {  // GLOBAL
+      const std::string module = line();
+      push_global(module, line());
+      return true;
+    }
+    case 0x93: {  // STACK_GLOBAL
+      const std::string name = pop().text;
+      push_global(pop().text, name);
+      return true;
+    }
+    case 'R': {  // REDUCE
+      const Value& arguments = pop();
+      const Value& function = pop();
+      if (function.kind != Kind::kGlobal) forbidden("the file calls something that is no function");
+      Value& result = make(Kind::kNone);
+      if (!pickle::apply(function.text, arguments, result)) {
+        malformed("'" + function.text + "' with arguments it does not take");
+      }
+      push(result);
+      return true;
+    }
+    case 'b': {  // BUILD: a state_dict carries an attribute _metadata, which says nothing about
+                 // weights
+      pop();
+      top(Kind::kDictionary);
+      return true;
+    }
+    case 'Q': {  // BINPERSID
+      const Value& id = pop();
+      Value& storage = make(Kind::kStorage);
+      if (!pickle::storage_from_id(id, storage)) malformed("a reference that is no storage");
+      push(storage);
+      return true;
+    }
+    case 'q':
+      remember(number<std::uint8_t>());
+      return true;
+    case 'r':
+      remember(number<std::uint32_t>());
+      return true;
+    case 0x94:
+      remember(memo_.size());
+      return true;  // MEMOIZE
+    case 'h':
+      recall(number<std::uint8_t>());
+      return true;
+    case 'j':
+      recall(number<std::uint32_t>());
+      return true;
+    case 0x95:
+      take(8);
+      return true;  // FRAME
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::map<std::string, PickledTensor> read_tensor_pickle(std::span<const std::byte> pickle,
+                                                        const std::string& where) {
+  if (pickle.size() > kMaxPickleBytes) fail_input("its data.pkl is impossibly large", where);
+  Machine machine(pickle, where);
+  const Value& root = machine.run();
+  if (root.kind != Kind::kDictionary) {
+    fail_input("does not hold a dictionary of tensors", where, "save model.state_dict()");
+  }
+  std::map<std::string, PickledTensor> tensors;
+  for (const auto& [key, value] : root.pairs) {
+    if (key->kind != Kind::kText) fail_input("has a tensor whose name is not text", where);
+    if (value->kind != Kind::kTensor) {
+      fail_input(fmt::format("'{}' is not a tensor", printable(key->text)), where,
+                 "save model.state_dict() alone, without optimiser or settings");
+    }
+    tensors[key->text] = value->tensor;
+  }
+  return tensors;
+}
+
+}  // namespace peryton
