@@ -61,16 +61,15 @@ const Names<Fidelity>& names_of(Fidelity) {
 }
 
 const Names<StageKind>& names_of(StageKind) {
-  static const Names<StageKind> names = {
-      {"pretrain", StageKind::kPretrain},
-      {"fit_projectors", StageKind::kFitProjectors},
-      {"train_projectors", StageKind::kTrainProjectors},
-      {"search", StageKind::kSearch},
-      {"discretise", StageKind::kDiscretise},
-      {"finetune", StageKind::kFinetune},
-      {"evaluate", StageKind::kEvaluate},
-      {"generate", StageKind::kGenerate},
-      {"export", StageKind::kExport}};
+  static const Names<StageKind> names = {{"pretrain", StageKind::kPretrain},
+                                         {"fit_projectors", StageKind::kFitProjectors},
+                                         {"train_projectors", StageKind::kTrainProjectors},
+                                         {"search", StageKind::kSearch},
+                                         {"discretise", StageKind::kDiscretise},
+                                         {"finetune", StageKind::kFinetune},
+                                         {"evaluate", StageKind::kEvaluate},
+                                         {"generate", StageKind::kGenerate},
+                                         {"export", StageKind::kExport}};
   return names;
 }
 

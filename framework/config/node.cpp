@@ -9,6 +9,9 @@
 namespace peryton {
 
 void Mistakes::add(const std::string& where, const std::string& message, const std::string& hint) {
+  for (const Mistake& known : list_) {  // a stage with `each:` is looked at once per model
+    if (known.where == where && known.message == message) return;
+  }
   list_.push_back({where, message, hint});
 }
 
@@ -53,7 +56,8 @@ Node Node::at(const std::string& key) const {
 Node Node::section(const std::string& key) const {
   const Node node = at(key);
   if (!node || node.is_map()) return node;
-  node.mistake(fmt::format("'{}' must be a map of keys, not {}", node.path_, node.value_->kind_name()));
+  node.mistake(
+      fmt::format("'{}' must be a map of keys, not {}", node.path_, node.value_->kind_name()));
   return Node(nullptr, node.path_, *mistakes_);
 }
 
@@ -203,8 +207,8 @@ void Node::finish(const std::map<std::string, std::string>& elsewhere) const {
     if (asked_->count(entry.key) != 0) continue;
     const std::string path = path_.empty() ? entry.key : path_ + "." + entry.key;
     const auto other = elsewhere.find(entry.key);
-    const std::string hint = other != elsewhere.end() ? "it belongs " + other->second
-                                                      : suggest(entry.key, known);
+    const std::string hint =
+        other != elsewhere.end() ? "it belongs " + other->second : suggest(entry.key, known);
     mistakes_->add(entry.where, "unknown key '" + path + "'", hint);
   }
 }

@@ -1,6 +1,6 @@
-// A typed cursor over a YAML document. It knows the path of keys that led to it, collects every mistake instead of
-// stopping at the first, and remembers which keys were asked for, so that finish() can name the ones that nobody knows.
-// SPDX-License-Identifier: Apache-2.0
+// A typed cursor over a YAML document. It knows the path of keys that led to it, collects every
+// mistake instead of stopping at the first, and remembers which keys were asked for, so that
+// finish() can name the ones that nobody knows. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class Mistakes {
   std::vector<Mistake> list_;
 };
 
-// All readers of a key leave `target` alone when the key is missing, and when its value is wrong (which is
-// then among the mistakes). A null value ("key:" with nothing after it) is a mistake.
+// All readers of a key leave `target` alone when the key is missing, and when its value is wrong
+// (which is then among the mistakes). A null value ("key:" with nothing after it) is a mistake.
 class Node {
  public:
   Node(YamlPtr value, std::string path, Mistakes& mistakes);
@@ -77,7 +77,8 @@ class Node {
   template <class E>
   void choice(const std::string& key, E& target) const;
 
-  // Keys of this map that no reader asked for are mistakes. `elsewhere` maps keys to where they belong
+  // Keys of this map that no reader asked for are mistakes. `elsewhere` maps keys to where they
+  // belong
   // ("in a stage of kind evaluate").
   void finish(const std::map<std::string, std::string>& elsewhere = {}) const;
 

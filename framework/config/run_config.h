@@ -10,6 +10,7 @@
 #include "framework/config/hybrid_config.h"
 #include "framework/config/stage_config.h"
 #include "framework/config/train_config.h"
+#include "framework/data/data_settings.h"
 
 namespace peryton {
 
@@ -31,6 +32,7 @@ struct ReportConfig {
 
 struct RunConfig {
   RunSettings run;
+  DataSettings data;                        // paths absolute
   std::vector<ComponentConfig> components;  // in the order written
   HybridConfig hybrid;
   ParallelConfig parallel;

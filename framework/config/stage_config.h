@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -77,13 +78,19 @@ struct StageConfig {
   StageKind kind = StageKind::kFinetune;
   std::string where;  // "my.yaml:31:5", for errors
 
-  std::string model;  // kHybridModel or a component; empty for data, evaluate
-  std::vector<std::string>
-      best_of;  // instead of `model`: the model of that stage with the lowest validation loss
-  std::string
-      after;  // stage whose result it starts from; empty: the component's source or a fresh start
-  std::vector<std::string>
-      needs;  // every stage whose folder it reads (keys of StageContext::inputs), `after` included
+  std::string model;  // kHybridModel or a component; empty for data, evaluate, generate and best_of
+  // Instead of `model`: that of the stage among these with the lowest validation loss, trained
+  // again from where that stage started (its own `after`).
+  std::vector<std::string> best_of;
+  // Stage whose result it starts from; empty: the component's source, or a fresh start.
+  std::string after;
+  // A hybrid's components: component -> stage whose result holds its weights. A component that is
+  // not here comes from its source, or is fresh.
+  std::map<std::string, std::string> component_stages;
+  // Every stage whose folder it reads (the keys of StageContext::inputs): all of the above, what
+  // those were made from, the budget's and the rows' stages, and "data".
+  std::vector<std::string> needs;
+  std::vector<std::string> budget_only;  // those of `needs` of which only the tokens or FLOPs count
 
   BudgetConfig budget;
   std::vector<std::string> train;              // groups that train; the rest is frozen

@@ -68,6 +68,11 @@ struct TrainConfig {
   bool recompute = false;      // keep only the segments' inputs and run them again in backward
 
   std::int64_t tokens_per_step() const { return sequence * global_batch; }
+  // The whole number of steps nearest to that many tokens, at least 1.
+  std::int64_t steps_for(std::int64_t tokens) const {
+    const std::int64_t steps = (tokens + tokens_per_step() / 2) / tokens_per_step();
+    return steps > 1 ? steps : 1;
+  }
   bool operator==(const TrainConfig&) const = default;
 };
 
