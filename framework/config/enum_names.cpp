@@ -9,11 +9,11 @@ const Names<Precision>& names_of(Precision) {
   return names;
 }
 
-const Names<Schedule>& names_of(Schedule) {
-  static const Names<Schedule> names = {{"constant", Schedule::kConstant},
-                                        {"cosine", Schedule::kCosine},
-                                        {"linear", Schedule::kLinear},
-                                        {"wsd", Schedule::kWsd}};
+const Names<SchedulePolicy>& names_of(SchedulePolicy) {
+  static const Names<SchedulePolicy> names = {{"constant", SchedulePolicy::kConstant},
+                                        {"cosine", SchedulePolicy::kCosine},
+                                        {"linear", SchedulePolicy::kLinear},
+                                        {"wsd", SchedulePolicy::kWsd}};
   return names;
 }
 

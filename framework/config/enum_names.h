@@ -15,7 +15,7 @@ using Names = std::vector<std::pair<std::string, E>>;
 
 // The names of every value of E; the overload is chosen by the (unused) argument.
 const Names<Precision>& names_of(Precision);
-const Names<Schedule>& names_of(Schedule);
+const Names<SchedulePolicy>& names_of(SchedulePolicy);
 const Names<AlphaMethod>& names_of(AlphaMethod);
 const Names<GateKind>& names_of(GateKind);
 const Names<EmbeddingMode>& names_of(EmbeddingMode);
