@@ -65,10 +65,18 @@ def forward(model, ids):
     return logits, hidden
 
 
+def stored_name(model, name):
+    """A parameter's name in files: transformers 5 calls GPT-NeoX's head lm_head, but files keep embed_out."""
+    if hasattr(model, "gpt_neox"):
+        return name.replace("lm_head.", "embed_out.")
+    return name
+
+
 def gradients(model, loss):
     model.zero_grad(set_to_none=True)
     loss.backward()
-    return {name: parameter.grad.detach().clone() for name, parameter in model.named_parameters()}
+    return {stored_name(model, name): parameter.grad.detach().clone()
+            for name, parameter in model.named_parameters()}
 
 
 def greedy(model, prompt, count):

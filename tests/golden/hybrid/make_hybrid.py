@@ -178,7 +178,7 @@ def evaluate(case, parts, width, projectors, alpha, logits_of_alpha, ids, target
     result = {"ids": ids, "targets": targets, "logits": logits, "loss": loss.reshape(1)}
     result |= {f"grad.{name}": value.grad for name, value in leaves.items()}
     for name, part in parts.items():
-        result |= {f"grad.components.{name}.{key}": value.grad
+        result |= {f"grad.components.{name}.{reference.stored_name(part.model, key)}": value.grad
                    for key, value in part.model.named_parameters()
                    if case.every_gradient or any(word in key for word in OUTSIDE_BLOCKS)}
     if logits_of_alpha is not None:
