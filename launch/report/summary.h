@@ -61,6 +61,9 @@ struct RunSummary {
 RunSummary summarise_run(const RunConfig& config, const std::filesystem::path& run_folder);
 
 nlohmann::ordered_json to_json(const RunSummary& summary);
+// Rows in the order of the object; figures that are missing are NaN or zero.
+std::vector<EvaluationSummary> evaluation_from_json(const nlohmann::ordered_json& rows);
+
 // Throws Error(kUserInput) for what is not a summary.
 RunSummary run_summary_from_json(const nlohmann::ordered_json& json, const std::string& where);
 RunSummary read_run_summary(const std::filesystem::path& file);
