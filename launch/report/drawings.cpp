@@ -13,6 +13,7 @@ namespace peryton {
 
 namespace {
 
+constexpr size_t kMostFitted = 8;  // more segments are scrolled, not shrunk
 constexpr int kBoxWidth = 96, kBoxHeight = 46, kColumn = 168, kRow = 66, kEnd = 74;
 
 std::string component_name(const std::vector<std::string>& components, size_t k) {

@@ -12,7 +12,7 @@ namespace peryton {
 
 namespace {
 
-constexpr double kLeft = 52, kRight = 14, kTop = 34, kBottom = 38;
+constexpr double kLeft = 52, kRight = 14, kTop = 40, kBottom = 38;
 
 struct Range {
   double low = INFINITY, high = -INFINITY;
@@ -68,8 +68,7 @@ std::string axes_svg(const LineChart& chart, const Frame& frame) {
                      kLeft, base, frame.width - kRight);
   svg += fmt::format("<text class='label' x='{:.1f}' y='{:.1f}' text-anchor='end'>{}</text>",
                      frame.width - kRight, base + 32, html_escape(chart.x_label));
-  svg += fmt::format("<text class='label' x='{:.1f}' y='{:.1f}'>{}</text>", 4.0, kTop - 6,
-                     html_escape(chart.y_label));
+  svg += fmt::format("<text class='tick' x='4' y='30'>{}</text>", html_escape(chart.y_label));
   return svg;
 }
 
@@ -93,12 +92,12 @@ std::string legend_svg(const LineChart& chart) {
   std::string svg;
   double x = chart.width - kRight;
   for (auto series = chart.series.rbegin(); series != chart.series.rend(); ++series) {
-    svg += fmt::format("<text class='legend' x='{:.1f}' y='{}' text-anchor='end'>{}</text>", x,
-                       kTop - 6, html_escape(series->name));
-    x -= 7.0 * static_cast<double>(series->name.size()) + 10;
-    svg += fmt::format("<circle class='dot c{}' cx='{:.1f}' cy='{}' r='4'/>", series->colour % 8, x,
-                       kTop - 10);
-    x -= 12;
+    svg += fmt::format("<text class='legend' x='{:.1f}' y='14' text-anchor='end'>{}</text>", x,
+                       html_escape(series->name));
+    x -= 6.3 * static_cast<double>(series->name.size()) + 8;  // about the width of the text
+    svg +=
+        fmt::format("<circle class='dot c{}' cx='{:.1f}' cy='10' r='4'/>", series->colour % 8, x);
+    x -= 14;
   }
   return svg;
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "framework/config/enum_names.h"
+
 namespace peryton {
 
 namespace fs = std::filesystem;
@@ -77,31 +79,7 @@ fs::path stage_folder_of(const fs::path& run_folder, const std::string& stage) {
   return run_folder / "stages" / stage;
 }
 
-std::string stage_kind_name(StageKind kind) {
-  switch (kind) {
-    case StageKind::kData:
-      return "data";
-    case StageKind::kPretrain:
-      return "pretrain";
-    case StageKind::kFitProjectors:
-      return "fit_projectors";
-    case StageKind::kTrainProjectors:
-      return "train_projectors";
-    case StageKind::kSearch:
-      return "search";
-    case StageKind::kDiscretise:
-      return "discretise";
-    case StageKind::kFinetune:
-      return "finetune";
-    case StageKind::kEvaluate:
-      return "evaluate";
-    case StageKind::kGenerate:
-      return "generate";
-    case StageKind::kExport:
-      return "export";
-  }
-  return "stage";
-}
+std::string stage_kind_name(StageKind kind) { return name_of(kind); }
 
 namespace {
 

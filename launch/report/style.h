@@ -40,7 +40,7 @@ tr.first td{font-weight:650;background:var(--soft)}
 td small{display:block;color:var(--quiet);font-weight:400}
 .grid2{display:grid;grid-template-columns:repeat(auto-fill,minmax(430px,1fr));gap:22px 26px}
 .grid3{display:grid;grid-template-columns:repeat(auto-fill,minmax(290px,1fr));gap:18px 22px}
-.chart{width:100%;height:auto}svg{max-width:none;display:block}
+svg{max-width:none;display:block}.chart{width:100%;height:auto}.fit{max-width:100%;height:auto}
 figure{margin:14px 0}
 pre{background:var(--soft);border-radius:8px;padding:12px 16px;overflow-x:auto;font-size:13.5px;margin:8px 0}
 .sample{background:var(--soft);border-radius:10px;padding:14px 18px;margin:12px 0;white-space:pre-wrap;
