@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "framework/checkpoint/files.h"
-#include "framework/core/named_tensor.h"
 #include "framework/checkpoint/safetensors.h"
+#include "framework/core/named_tensor.h"
 
 namespace peryton {
 
@@ -43,6 +43,8 @@ class Checkpoint {
   const std::string& content_hash() const { return content_hash_; }
 
  private:
+  const SafetensorsFile& part(const std::string& name) const;
+
   std::filesystem::path folder_;
   std::int64_t step_ = 0;
   std::optional<double> metric_;
@@ -93,7 +95,7 @@ class CheckpointStore {
 
  private:
   std::filesystem::path temporary_of(std::int64_t step) const;
-  void retain() const;
+  void retain(std::int64_t newest) const;
 
   std::filesystem::path folder_;
   CheckpointOptions options_;

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "framework/checkpoint/files.h"
-#include "framework/core/named_tensor.h"
 #include "framework/checkpoint/tensor_file.h"
+#include "framework/core/named_tensor.h"
 
 namespace peryton {
 

@@ -69,13 +69,17 @@ TEST(TorchPickle, HostileShapesOfPickles) {
 }
 
 TEST(TorchPickle, TruncatedAnywhere) {
-  const ScratchFolder scratch;
   const std::string whole = read_file(golden("views.bin"));
-  for (std::size_t size = 0; size < whole.size(); size += 3) {
-    put_file(scratch / "w.bin", whole.substr(0, size));
-    EXPECT_THAT(input_error_of([&] { TorchFile::open(scratch / "w.bin"); }), HasSubstr("w.bin"))
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    const std::string part = whole.substr(0, size);
+    EXPECT_THAT(input_error_of(
+                    [&] { read_stored_zip(std::as_bytes(std::span(part.data(), size)), "w.bin"); }),
+                HasSubstr("w.bin"))
         << size;
   }
+  const ScratchFolder scratch;
+  put_file(scratch / "w.bin", whole.substr(0, whole.size() / 2));
+  EXPECT_THAT(input_error_of([&] { TorchFile::open(scratch / "w.bin"); }), HasSubstr("truncated"));
 }
 
 TEST(TorchPickle, FlippedBytesNeverCrash) {
@@ -83,7 +87,7 @@ TEST(TorchPickle, FlippedBytesNeverCrash) {
   const ScratchFolder scratch;
   const std::uint64_t seed = 5;
   const Rng rng(seed, RandomPurpose::kTest);
-  for (std::uint64_t trial = 0; trial < 600; ++trial) {
+  for (std::uint64_t trial = 0; trial < 150; ++trial) {
     std::string bytes = whole;
     bytes[rng.below(2 * trial, bytes.size())] = static_cast<char>(rng.below(2 * trial + 1, 256));
     put_file(scratch / "w.bin", bytes);
