@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/families/import.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "framework/checkpoint/model_folder.h"
+
+namespace peryton {
+namespace {
+
+constexpr std::size_t kMaxListed = 50;
+
+// What is wrong with a folder's tensors, gathered so that one error tells it all.
+class Problems {
+ public:
+  template <class... Args>
+  void add(fmt::format_string<Args...> text, Args&&... args) {
+    lines_.push_back(fmt::format(text, std::forward<Args>(args)...));
+  }
+  void fail_if_any(const std::string& family, const ModelFolder& folder, const char* hint) const {
+    if (lines_.empty()) return;
+    std::string text = fmt::format("its weights do not fit its config.json as a {}:", family);
+    for (std::size_t i = 0; i < lines_.size() && i < kMaxListed; ++i) text += "\n  " + lines_[i];
+    if (lines_.size() > kMaxListed) {
+      text += fmt::format("\n  and {} more", lines_.size() - kMaxListed);
+    }
+    fail_input(text, folder.path().string(), hint);
+  }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+using FileNames = std::map<std::string, std::string>;  // parameter name -> name in the folder
+
+FileNames canonical_names(const ModelFolder& folder, const Family& family, Problems& problems) {
+  FileNames names;
+  for (const std::string& name : folder.names()) {
+    const auto canonical = family.canonical_name(name);
+    if (!canonical) continue;  // a buffer of an old layout
+    const auto [known, fresh] = names.emplace(*canonical, name);
+    if (!fresh) problems.add("twice: '{}' and '{}' are the same weight", known->second, name);
+  }
+  return names;
+}
+
+bool same_values(const ModelFolder& folder, const std::string& a, const std::string& b) {
+  if (folder.info(a).shape != folder.info(b).shape) return false;
+  const Tensor left = folder.load(a, DType::kFloat64), right = folder.load(b, DType::kFloat64);
+  return std::ranges::equal(left.values<double>(), right.values<double>());
+}
+
+// A tied head that the file carries nevertheless; takes it out of `names` when it may be ignored.
+void resolve_tied_head(const ModelFolder& folder, Component& component, FileNames& names,
+                       Problems& problems) {
+  if (!component.shape().tied_head) return;
+  const auto embedding = names.find(component.embedding()->name);
+  for (const char* head : {"lm_head.weight", "embed_out.weight"}) {
+    const auto found = names.find(head);
+    if (found == names.end() || found == embedding || embedding == names.end()) continue;
+    const std::string file_name = found->second;
+    const bool same = same_values(folder, file_name, embedding->second);
+    names.erase(found);
+    if (same) continue;
+    problems.add(
+        "two heads: the config ties the head to the embedding, but '{}' differs from '{}'; set "
+        "\"tie_word_embeddings\": false in config.json to keep it, or remove it from the file",
+        file_name, embedding->second);
+  }
+}
+
+std::int64_t count_not_finite(const Tensor& tensor) {
+  return dispatch_float(tensor.dtype(), "load", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    std::int64_t count = 0;
+    for (const T value : tensor.values<T>()) {
+      count += !std::isfinite(static_cast<compute_t<T>>(value));
+    }
+    return count;
+  });
+}
+
+void load_parameter(const ModelFolder& folder, const std::string& file_name,
+                    const Parameter& parameter, Problems& problems) {
+  const StoredTensor& info = folder.info(file_name);
+  if (info.shape != parameter.value.shape().vector()) {
+    problems.add("wrong shape: '{}' should be {}, is {}", file_name, parameter.value.shape().text(),
+                 shape_text(info.shape));
+    return;
+  }
+  if (!is_float(info.dtype)) {
+    problems.add("wrong type: '{}' holds {}, not floating-point numbers", file_name,
+                 name_of(info.dtype));
+    return;
+  }
+  const Tensor value = folder.load(file_name, parameter.value.dtype());
+  const std::int64_t broken = count_not_finite(value);
+  if (broken > 0) {
+    problems.add("not finite: '{}' has {} NaN or infinite values of {}", file_name, broken,
+                 value.elements());
+  }
+  parameter.value.copy_from(value);
+}
+
+void load_weights(const ModelFolder& folder, const Family& family, Component& component) {
+  Problems problems;
+  FileNames names = canonical_names(folder, family, problems);
+  resolve_tied_head(folder, component, names, problems);
+  for (const ParameterPtr& parameter : component.parameters()) {
+    const auto found = names.find(parameter->name);
+    if (found == names.end()) {
+      problems.add("missing: '{}' {}", parameter->name, parameter->value.shape().text());
+      continue;
+    }
+    load_parameter(folder, found->second, *parameter, problems);
+    names.erase(found);
+  }
+  for (const auto& item : names) {
+    problems.add("unexpected: '{}' {}", item.second, shape_text(folder.info(item.second).shape));
+  }
+  problems.fail_if_any(family.name(), folder,
+                       "is config.json the one that belongs to these weights?");
+}
+
+}  // namespace
+
+LoadedComponent load_component(const std::filesystem::path& path, const FamilyRegistry& registry,
+                               DType dtype) {
+  const ModelFolder folder = ModelFolder::open(path);
+  const std::string where = folder.config_path().string();
+  const Family& family = registry.for_config(folder.config(), where);
+  LoadedComponent loaded;
+  loaded.component = family.create(folder.config(), where, dtype);
+  load_weights(folder, family, *loaded.component);
+  loaded.family = family.name();
+  loaded.source = path.string();
+  loaded.content_hash = folder.content_hash();
+  loaded.tokenizer = folder.tokenizer();
+  return loaded;
+}
+
+}  // namespace peryton
