@@ -30,7 +30,7 @@ struct GroupSettings {
   double weight_decay =
       0.0;            // never applied to the group "alpha" or to parameters with decays == false
   double clip = 0.0;  // largest gradient norm of the group; 0: no clipping
-  Schedule schedule;
+  Schedule schedule = {};
 };
 
 // What happened to one group in a step; for metrics.

@@ -35,7 +35,7 @@ struct ArenaSlot {
 
 struct ArenaOptions {
   // dtype in which parameters compute. Unset: the dtype that each value has when the arena is made.
-  std::optional<DType> working;
+  std::optional<DType> working = std::nullopt;
   // Groups whose `value` always is the master itself.
   std::vector<std::string> full_precision_groups = {"alpha"};
 };
@@ -84,6 +84,7 @@ class TrainableArena {
   void refresh_working_copies(const kernels::Context& context) const;
 
  private:
+  void lay_out(const ArenaOptions& options);
   std::vector<NamedTensor> named(const Tensor& flat) const;
 
   DType dtype_ = DType::kFloat32;

@@ -60,7 +60,8 @@ class GradientReducer {
 
  private:
   void start_ready_buckets();
-  void start_bucket(std::size_t bucket);
+  void start_bucket();  // the next one
+  void scale_gradients(double factor) const;
   void note(BucketEvent::Kind kind, int index);
 
   TrainableArena& arena_;

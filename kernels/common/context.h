@@ -14,7 +14,7 @@
 namespace peryton::kernels {
 
 struct Context {
-  Device device;
+  Device device = {};
   int threads = 1;  // CPU: size of the team
 };
 
