@@ -25,11 +25,15 @@ def load_tensors(folder):
     return tensors
 
 
+def copy_code(folder):
+    for path in CODE.glob("*_peryton.py"):
+        shutil.copy(path, folder)
+
+
 def write(folder, config, components, projectors):
     """`components`: name -> tensors as in the component's own file."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in CODE.glob("*_peryton.py"):
-        shutil.copy(path, folder)
+    copy_code(folder)
     (folder / "config.json").write_text(json.dumps(config | AUTO, indent=1))
     tensors = {f"components.{name}.{key}": value
                for name, part in components.items() for key, value in part.items()}

@@ -6,15 +6,20 @@
 The goldens of the hybrid come from formulas written out on their own (tests/golden/hybrid/make_hybrid.py).
 """
 
+import contextlib
+import io
 import json
 import pathlib
+import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import safetensors.torch
 import torch
 import transformers
 
+import compare_export
 import export_folders
 
 transformers.logging.set_verbosity_error()
@@ -114,8 +119,12 @@ class ModelingTest(unittest.TestCase):
     def reference(self, name):
         if name == "mamba" and int(transformers.__version__.split(".")[0]) < 5:
             self.skipTest("older releases take the gated norm over all groups")
-        return transformers.AutoModelForCausalLM.from_pretrained(
-            export_folders.GOLDEN / "hybrid" / "components" / name).eval()
+        folder = export_folders.GOLDEN / "hybrid" / "components" / name
+        config = transformers.AutoConfig.from_pretrained(folder)
+        if name == "neox":  # older releases do not know the key that newer ones write
+            config.rotary_pct = json.loads((folder / "config.json").read_text())[
+                "rope_parameters"]["partial_rotary_factor"]
+        return transformers.AutoModelForCausalLM.from_pretrained(folder, config=config).eval()
 
     def greedy(self, model, ids, count):
         for _ in range(count):
@@ -161,8 +170,34 @@ class ModelingTest(unittest.TestCase):
             model, values = self.hybrid(case), expected("hybrid", case)
             again = self.folder()
             model.save_pretrained(again)
+            export_folders.copy_code(again)  # older releases do not
             with torch.no_grad():
                 self.assert_close(load(again)(values["ids"].long()).logits, values["logits"])
+
+    def test_bfloat16(self):
+        folder = export_folders.from_hybrid_case("transition_two", self.folder())
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, trust_remote_code=True, torch_dtype=torch.bfloat16).eval()
+        self.assertEqual({parameter.dtype for parameter in model.parameters()}, {torch.bfloat16})
+        values = expected("hybrid", "transition_two")
+        with torch.no_grad():
+            logits = model(values["ids"].long()).logits
+        self.assertEqual(logits.dtype, torch.bfloat16)
+        error = (logits.float() - values["logits"]).norm() / values["logits"].norm()
+        self.assertLess(float(error), 0.05)  # eight bits through seven blocks
+
+    def test_compare_export(self):
+        folder = export_folders.from_hybrid_case("transition_three", self.folder())
+        values, here = expected("hybrid", "transition_three"), pathlib.Path(self.temporary.name)
+        (here / "ids.json").write_text(json.dumps(values["ids"].tolist()))
+        (here / "loss.json").write_text(json.dumps({"loss": float(values["loss"])}))
+        for shift, code in ((0.0, 0), (3e-4, 1)):
+            safetensors.torch.save_file({"logits": values["logits"] + shift}, here / "out.safetensors")
+            arguments = ["compare_export.py", str(folder), "--ids", str(here / "ids.json"), "--logits",
+                         str(here / "out.safetensors"), "--loss", str(here / "loss.json")]
+            with mock.patch.object(sys, "argv", arguments), contextlib.redirect_stdout(io.StringIO()) as printed:
+                self.assertEqual(compare_export.main(), code)
+            self.assertTrue(json.loads(printed.getvalue())["generates"])
 
     def test_bad_configurations_are_named(self):
         for change, word in (({"gate": "open"}, "gate"), ({"alpha": [[1.0, 0.0]]}, "alpha"),

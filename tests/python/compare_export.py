@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares logits that `peryton score` wrote with those of transformers, for any model folder.
+
+    peryton score FOLDER --ids ids.json --logits out.safetensors > loss.json
+    python compare_export.py FOLDER --ids ids.json --logits out.safetensors --loss loss.json
+
+FOLDER is a component or an exported hybrid (its modelling code is run). Prints one JSON line; exit code 1 where the two
+disagree or generate() does not continue a prompt as the logits say.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import safetensors.torch
+import torch
+import transformers
+
+
+def load(folder):
+    model, report = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, trust_remote_code=True, output_loading_info=True)
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if report[kind]:
+            raise SystemExit(f"{folder}: {kind}: {sorted(report[kind])}")
+    return model.float().eval()
+
+
+def compare_logits(ours, theirs):
+    """Largest difference over finite logits; the same ids must be masked with -inf."""
+    if ours.shape != theirs.shape:
+        raise SystemExit(f"shapes differ: {tuple(ours.shape)} and {tuple(theirs.shape)}")
+    finite = torch.isfinite(theirs)
+    if not torch.equal(finite, torch.isfinite(ours)):
+        raise SystemExit("logits are infinite or NaN at different places")
+    return float((ours[finite] - theirs[finite]).abs().max()), float(theirs[finite].std())
+
+
+def mean_loss(logits, ids):
+    return float(torch.nn.functional.cross_entropy(logits[:, :-1].double().flatten(0, 1), ids[:, 1:].flatten()))
+
+
+def generates(model, ids, count):
+    """generate() with and without caches continues the first half of the rows alike and follows the logits."""
+    prompt = ids[:, :max(1, ids.shape[1] // 2)]
+    options = dict(attention_mask=torch.ones_like(prompt), max_new_tokens=count, do_sample=False,
+                   eos_token_id=-1, pad_token_id=0)
+    cached = model.generate(prompt, use_cache=True, **options)
+    plain = model.generate(prompt, use_cache=False, **options)
+    logits = model(plain).logits[:, prompt.shape[1] - 1:-1]
+    follows = torch.equal(logits.argmax(-1), plain[:, prompt.shape[1]:])
+    return follows and torch.equal(cached, plain)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--ids", type=pathlib.Path, required=True, help="JSON: equally long lists of token ids")
+    parser.add_argument("--logits", type=pathlib.Path, required=True, help="safetensors with one tensor, logits")
+    parser.add_argument("--loss", type=pathlib.Path, help="JSON that `peryton score` printed, with a key loss")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="of logits, absolute (default 1e-4)")
+    parser.add_argument("--new-tokens", type=int, default=16, help="0: leave generate() out")
+    arguments = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    ids = torch.tensor(json.loads(arguments.ids.read_text()))
+    ours = safetensors.torch.load_file(arguments.logits)["logits"]
+    with torch.no_grad():
+        model = load(arguments.folder)
+        theirs = model(ids).logits
+        worst, spread = compare_logits(ours, theirs)
+        result = {"logits_max_difference": worst, "logits_std": spread, "loss": mean_loss(theirs, ids)}
+        good = worst <= arguments.tolerance
+        if arguments.loss:
+            result["loss_difference"] = abs(result["loss"] - json.loads(arguments.loss.read_text())["loss"])
+            good = good and result["loss_difference"] <= arguments.tolerance
+        if arguments.new_tokens:
+            result["generates"] = generates(model, ids, arguments.new_tokens)
+            good = good and result["generates"]
+    print(json.dumps(result | {"agree": good}))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
