@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/train/model_builder.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "framework/families/import.h"
+#include "framework/hybrid/fresh_tables.h"
+
+namespace peryton {
+namespace {
+
+Gate gate_of(GateKind kind) {
+  return kind == GateKind::kManticore ? Gate::kManticore : Gate::kTransition;
+}
+
+ProjectorKind kind_of(ProjectorVariant variant) {
+  switch (variant) {
+    case ProjectorVariant::kDefault: return ProjectorKind::kAffine;
+    case ProjectorVariant::kLinear: return ProjectorKind::kLinear;
+    case ProjectorVariant::kLinearSkip: return ProjectorKind::kLinearSkip;
+    case ProjectorVariant::kTwoLayer: return ProjectorKind::kTwoLayer;
+    case ProjectorVariant::kTwoLayerSkip: return ProjectorKind::kTwoLayerSkip;
+  }
+  return ProjectorKind::kLinear;
+}
+
+AlphaParameterisation parameterisation_of(AlphaMethod method) {
+  switch (method) {
+    case AlphaMethod::kSoftmax: return AlphaParameterisation::kSoftmax;
+    case AlphaMethod::kGumbel: return AlphaParameterisation::kGumbel;
+    case AlphaMethod::kSimplex: return AlphaParameterisation::kSimplex;
+    case AlphaMethod::kFixed: return AlphaParameterisation::kFixed;
+  }
+  return AlphaParameterisation::kFixed;
+}
+
+std::vector<std::vector<double>> alpha_values(const AlphaConfig& config, std::int64_t segments,
+                                              const std::vector<std::vector<double>>& present) {
+  if (config.values.size() == 1) {
+    return std::vector<std::vector<double>>(static_cast<std::size_t>(segments), config.values.front());
+  }
+  if (!config.values.empty()) return config.values;
+  if (config.uniform) return uniform_alpha(segments, static_cast<std::int64_t>(present.front().size()));
+  return present;
+}
+
+bool trains_alpha(const StageConfig& stage) {
+  return std::ranges::find(stage.train, "alpha") != stage.train.end();
+}
+
+// alpha as this stage wants it; a stage that does not train it holds it fixed.
+void apply_alpha(const StageContext& context, HybridModel& hybrid) {
+  AlphaConfig config = context.stage.alpha.value_or(AlphaConfig{});
+  if (!trains_alpha(context.stage)) config.method = AlphaMethod::kFixed;
+  const DType dtype = hybrid.options().dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+  hybrid.set_alpha(ArchitectureWeights(parameterisation_of(config.method),
+                                       alpha_values(config, hybrid.segments(), hybrid.alpha()), dtype,
+                                       config.temperature, context.config.run.seed));
+}
+
+void check_vocabulary(const StageContext& context, const Component& component,
+                      const std::string& name, std::int64_t vocabulary) {
+  if (vocabulary <= component.shape().vocabulary) return;
+  fail_input(fmt::format("the tokenizer has {} entries, component {} only {} rows of embeddings",
+                         vocabulary, name, component.shape().vocabulary),
+             context.config.component(name).where,
+             "use the tokenizer that the component was trained with, or `embeddings: fresh`");
+}
+
+StoredModel fresh_component(const StageContext& context, const FamilyRegistry& registry,
+                            const std::string& name, DType dtype, std::int64_t vocabulary) {
+  const ComponentConfig& config = context.config.component(name);
+  const Family& family = registry.by_name(config.family);
+  nlohmann::json settings = config.settings;
+  if (!settings.contains("vocabulary")) settings["vocabulary"] = vocabulary;
+  std::shared_ptr<Component> component =
+      family.create(family.config_from_settings(settings, config.where), config.where, dtype);
+  family.initialise(*component, context.config.run.seed);
+  check_vocabulary(context, *component, name, vocabulary);
+  StoredModel stored;
+  auto model = std::make_shared<SingleModel>(component, vocabulary);
+  stored.single = model.get();
+  stored.model = std::move(model);
+  return stored;
+}
+
+}  // namespace
+
+std::string model_name(const StageContext& context) {
+  const StageConfig& stage = context.stage;
+  if (stage.best_of.empty()) return stage.model;
+  const auto loss = [&](const std::string& name) {
+    return read_stage_result(context.inputs.at(name)).final_loss;
+  };
+  const auto best = std::ranges::min_element(stage.best_of, {}, loss);
+  return context.config.stage(*best).model;
+}
+
+std::filesystem::path component_folder(const StageContext& context, const std::string& component) {
+  const ComponentConfig& config = context.config.component(component);
+  if (config.pretrained()) return config.from;
+  for (const StageConfig& stage : context.config.stages) {
+    if (stage.kind == StageKind::kPretrain && stage.model == component &&
+        context.inputs.contains(stage.name)) {
+      return context.inputs.at(stage.name) / "model";
+    }
+  }
+  fail_input(fmt::format("component {} has no weights: it is neither loaded nor pretrained", component),
+             config.where, "give it `from:`, or add a pretrain stage for it");
+}
+
+ProjectorStart projector_start(ProjectorInit init) {
+  switch (init) {
+    case ProjectorInit::kVariant: return ProjectorStart::kVariant;
+    case ProjectorInit::kRandom: return ProjectorStart::kRandom;
+    case ProjectorInit::kIdentity: return ProjectorStart::kIdentity;
+  }
+  return ProjectorStart::kVariant;
+}
+
+StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& registry, DType dtype,
+                       std::int64_t vocabulary) {
+  const HybridConfig& config = context.config.hybrid;
+  StoredModel stored;
+  stored.fresh_embeddings = config.embeddings == EmbeddingMode::kFresh;
+  std::vector<HybridPart> parts;
+  for (const std::string& name : config.components) {
+    const std::filesystem::path folder = component_folder(context, name);
+    LoadedComponent loaded = load_component(folder, registry, dtype);
+    stored.sources.push_back({name, std::filesystem::absolute(folder), loaded.content_hash});
+    if (stored.fresh_embeddings) {
+      loaded.component = with_fresh_tables(registry.by_name(loaded.family), *loaded.component,
+                                           vocabulary, context.config.run.seed + parts.size());
+      stored.changed.insert(fmt::format("components.{}.{}", name, loaded.component->embedding()->name));
+    }
+    check_vocabulary(context, *loaded.component, name, vocabulary);
+    parts.push_back({name, std::move(loaded.component)});
+  }
+  ArchitectureWeights alpha(
+      AlphaParameterisation::kFixed,
+      alpha_values(config.alpha, config.segments,
+                   uniform_alpha(config.segments, static_cast<std::int64_t>(parts.size()))),
+      dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32);
+  auto model = std::make_shared<HybridModel>(
+      std::move(parts), std::move(alpha),
+      HybridOptions{.segments = config.segments,
+                    .boundaries = {},
+                    .width = config.width,
+                    .gate = gate_of(config.gate),
+                    .projectors = kind_of(config.projectors),
+                    .released_code = config.fidelity == Fidelity::kReleasedCode,
+                    .vocabulary = vocabulary,
+                    .dtype = dtype});
+  model->initialise_projectors(projector_start(config.projector_init), context.config.run.seed);
+  stored.hybrid = model.get();
+  stored.model = std::move(model);
+  return stored;
+}
+
+StoredModel build_model(const StageContext& context, const FamilyRegistry& registry, DType dtype,
+                        std::int64_t vocabulary) {
+  const StageConfig& stage = context.stage;
+  const std::string name = model_name(context);
+  StoredModel stored;
+  if (!stage.after.empty()) {
+    stored = load_model(context.inputs.at(stage.after) / "model", registry,
+                        {.dtype = dtype, .vocabulary = vocabulary});
+  } else if (name == kHybridModel) {
+    stored = new_hybrid(context, registry, dtype, vocabulary);
+  } else if (stage.kind == StageKind::kPretrain && !context.config.component(name).pretrained()) {
+    stored = fresh_component(context, registry, name, dtype, vocabulary);
+  } else {
+    stored = load_model(component_folder(context, name), registry,
+                        {.dtype = dtype, .vocabulary = 0});
+    check_vocabulary(context, stored.single->component(), name, vocabulary);
+    stored = load_model(component_folder(context, name), registry,
+                        {.dtype = dtype, .vocabulary = vocabulary});
+  }
+  if (stored.hybrid != nullptr) apply_alpha(context, *stored.hybrid);
+  return stored;
+}
+
+void freeze_for_stage(const StageContext& context, const StoredModel& stored) {
+  const std::vector<std::string>& groups = context.stage.train;
+  std::set<std::string> present;
+  for (const ParameterPtr& parameter : stored.model->parameters()) {
+    present.insert(parameter->group);
+    parameter->trainable = std::ranges::find(groups, parameter->group) != groups.end();
+  }
+  // A tied head is part of the embeddings, so asking for heads there asks for nothing more.
+  for (const std::string& group : groups) {
+    if (present.contains(group) || group == "heads") continue;
+    fail_input(fmt::format("the model of stage {} has no parameters of group '{}'", context.stage.name,
+                           group),
+               context.stage.where, "groups of a component: embeddings, components, norms, heads; a hybrid also has alpha, projectors");
+  }
+}
+
+}  // namespace peryton
