@@ -51,7 +51,7 @@ class TokenSource {
   std::vector<std::int64_t> per_period_;  // how often each file comes in the schedule
 };
 
-struct EvaluationRow : TokenRow {
+struct ScoredRow : TokenRow {
   std::vector<std::int64_t>
       document;  // [length]: the document of target t, -1 where it is not scored
 };
@@ -67,7 +67,7 @@ class EvaluationRows {
   EvaluationRows(std::shared_ptr<const TokenFile> file, int length, int context = 0);
 
   std::int64_t size() const { return rows_; }
-  EvaluationRow row(std::int64_t index) const;  // thread-safe
+  ScoredRow row(std::int64_t index) const;  // thread-safe
 
   std::int64_t documents() const { return file_->documents(); }
   std::int64_t document_bytes(std::int64_t document) const {

@@ -27,7 +27,8 @@ std::unique_ptr<Component> with_fresh_tables(const Family& family, Component& fr
   const Tensor table = fresh->embedding()->value;
   const Rng rng(seed, RandomPurpose::kInitialisation, static_cast<std::uint64_t>(vocabulary));
   std::vector<float> values(static_cast<std::size_t>(table.elements()));
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(0.02 * rng.normal(i));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(0.02 * rng.normal(i));
   table.copy_from(Tensor::from_values<float>(table.shape(), values));
   return fresh;
 }

@@ -8,8 +8,8 @@
 
 namespace peryton {
 
-// A component with `from`'s blocks and norms, and a new embedding [vocabulary, width] ~ N(0, 0.02^2) to which the
-// head is tied. Every rank that uses the same seed makes the same table.
+// A component with `from`'s blocks and norms, and a new embedding [vocabulary, width] ~ N(0,
+// 0.02^2) to which the head is tied. Every rank that uses the same seed makes the same table.
 std::unique_ptr<Component> with_fresh_tables(const Family& family, Component& from,
                                              std::int64_t vocabulary, std::uint64_t seed);
 

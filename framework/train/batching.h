@@ -9,7 +9,8 @@
 
 namespace peryton {
 
-// Targets whose loss mask is 0 become -1. `scale` and `step` of the request are left at their defaults.
+// Targets whose loss mask is 0 become -1. `scale` and `step` of the request are left at their
+// defaults.
 LossRequest make_request(std::span<const TokenRow> rows);
 
 // Targets that count.

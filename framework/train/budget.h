@@ -7,8 +7,8 @@
 
 namespace peryton {
 
-// From steps, tokens, or what the stages of `match` spent; at least 1. The model's groups must be frozen as
-// the stage wants them (matching FLOPs depends on it).
+// From steps, tokens, or what the stages of `match` spent; at least 1. The model's groups must be
+// frozen as the stage wants them (matching FLOPs depends on it).
 std::int64_t stage_steps(const StageContext& context, const LanguageModel& model);
 
 }  // namespace peryton

@@ -83,7 +83,8 @@ nlohmann::json to_json(const HybridDescription& description) {
           {"fresh_embeddings", description.fresh_embeddings}};
 }
 
-HybridDescription hybrid_description_from_json(const nlohmann::json& json, const std::string& where) {
+HybridDescription hybrid_description_from_json(const nlohmann::json& json,
+                                               const std::string& where) {
   try {
     if (json.at("format").get<int>() != 1) fail_input("written by another version", where);
     HybridDescription description;

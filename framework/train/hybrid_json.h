@@ -33,7 +33,8 @@ struct HybridDescription {
 HybridDescription describe(const HybridModel& model);
 nlohmann::json to_json(const HybridDescription& description);
 // `where` names the file in errors.
-HybridDescription hybrid_description_from_json(const nlohmann::json& json, const std::string& where);
+HybridDescription hybrid_description_from_json(const nlohmann::json& json,
+                                               const std::string& where);
 
 // Names as in the configuration: "manticore", "linear_skip", ...
 std::string name_of(Gate gate);

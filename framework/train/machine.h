@@ -8,8 +8,8 @@
 
 namespace peryton {
 
-// Float32 multiply-adds x 2 per second of one rank's team: the best of a few matrix products, measured
-// on the first call of a thread and kept for it.
+// Float32 multiply-adds x 2 per second of one rank's team: the best of a few matrix products,
+// measured on the first call of a thread and kept for it.
 double peak_flops_per_second(const kernels::Context& context);
 
 // Largest resident memory of this process so far.

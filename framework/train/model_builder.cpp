@@ -16,21 +16,30 @@ Gate gate_of(GateKind kind) {
 
 ProjectorKind kind_of(ProjectorVariant variant) {
   switch (variant) {
-    case ProjectorVariant::kDefault: return ProjectorKind::kAffine;
-    case ProjectorVariant::kLinear: return ProjectorKind::kLinear;
-    case ProjectorVariant::kLinearSkip: return ProjectorKind::kLinearSkip;
-    case ProjectorVariant::kTwoLayer: return ProjectorKind::kTwoLayer;
-    case ProjectorVariant::kTwoLayerSkip: return ProjectorKind::kTwoLayerSkip;
+    case ProjectorVariant::kDefault:
+      return ProjectorKind::kAffine;
+    case ProjectorVariant::kLinear:
+      return ProjectorKind::kLinear;
+    case ProjectorVariant::kLinearSkip:
+      return ProjectorKind::kLinearSkip;
+    case ProjectorVariant::kTwoLayer:
+      return ProjectorKind::kTwoLayer;
+    case ProjectorVariant::kTwoLayerSkip:
+      return ProjectorKind::kTwoLayerSkip;
   }
   return ProjectorKind::kLinear;
 }
 
 AlphaParameterisation parameterisation_of(AlphaMethod method) {
   switch (method) {
-    case AlphaMethod::kSoftmax: return AlphaParameterisation::kSoftmax;
-    case AlphaMethod::kGumbel: return AlphaParameterisation::kGumbel;
-    case AlphaMethod::kSimplex: return AlphaParameterisation::kSimplex;
-    case AlphaMethod::kFixed: return AlphaParameterisation::kFixed;
+    case AlphaMethod::kSoftmax:
+      return AlphaParameterisation::kSoftmax;
+    case AlphaMethod::kGumbel:
+      return AlphaParameterisation::kGumbel;
+    case AlphaMethod::kSimplex:
+      return AlphaParameterisation::kSimplex;
+    case AlphaMethod::kFixed:
+      return AlphaParameterisation::kFixed;
   }
   return AlphaParameterisation::kFixed;
 }
@@ -38,10 +47,12 @@ AlphaParameterisation parameterisation_of(AlphaMethod method) {
 std::vector<std::vector<double>> alpha_values(const AlphaConfig& config, std::int64_t segments,
                                               const std::vector<std::vector<double>>& present) {
   if (config.values.size() == 1) {
-    return std::vector<std::vector<double>>(static_cast<std::size_t>(segments), config.values.front());
+    return std::vector<std::vector<double>>(static_cast<std::size_t>(segments),
+                                            config.values.front());
   }
   if (!config.values.empty()) return config.values;
-  if (config.uniform) return uniform_alpha(segments, static_cast<std::int64_t>(present.front().size()));
+  if (config.uniform)
+    return uniform_alpha(segments, static_cast<std::int64_t>(present.front().size()));
   return present;
 }
 
@@ -55,8 +66,8 @@ void apply_alpha(const StageContext& context, HybridModel& hybrid) {
   if (!trains_alpha(context.stage)) config.method = AlphaMethod::kFixed;
   const DType dtype = hybrid.options().dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
   hybrid.set_alpha(ArchitectureWeights(parameterisation_of(config.method),
-                                       alpha_values(config, hybrid.segments(), hybrid.alpha()), dtype,
-                                       config.temperature, context.config.run.seed));
+                                       alpha_values(config, hybrid.segments(), hybrid.alpha()),
+                                       dtype, config.temperature, context.config.run.seed));
 }
 
 void check_vocabulary(const StageContext& context, const Component& component,
@@ -106,15 +117,19 @@ std::filesystem::path component_folder(const StageContext& context, const std::s
       return context.inputs.at(stage.name) / "model";
     }
   }
-  fail_input(fmt::format("component {} has no weights: it is neither loaded nor pretrained", component),
-             config.where, "give it `from:`, or add a pretrain stage for it");
+  fail_input(
+      fmt::format("component {} has no weights: it is neither loaded nor pretrained", component),
+      config.where, "give it `from:`, or add a pretrain stage for it");
 }
 
 ProjectorStart projector_start(ProjectorInit init) {
   switch (init) {
-    case ProjectorInit::kVariant: return ProjectorStart::kVariant;
-    case ProjectorInit::kRandom: return ProjectorStart::kRandom;
-    case ProjectorInit::kIdentity: return ProjectorStart::kIdentity;
+    case ProjectorInit::kVariant:
+      return ProjectorStart::kVariant;
+    case ProjectorInit::kRandom:
+      return ProjectorStart::kRandom;
+    case ProjectorInit::kIdentity:
+      return ProjectorStart::kIdentity;
   }
   return ProjectorStart::kVariant;
 }
@@ -132,7 +147,8 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
     if (stored.fresh_embeddings) {
       loaded.component = with_fresh_tables(registry.by_name(loaded.family), *loaded.component,
                                            vocabulary, context.config.run.seed + parts.size());
-      stored.changed.insert(fmt::format("components.{}.{}", name, loaded.component->embedding()->name));
+      stored.changed.insert(
+          fmt::format("components.{}.{}", name, loaded.component->embedding()->name));
     }
     check_vocabulary(context, *loaded.component, name, vocabulary);
     parts.push_back({name, std::move(loaded.component)});
@@ -171,8 +187,8 @@ StoredModel build_model(const StageContext& context, const FamilyRegistry& regis
   } else if (stage.kind == StageKind::kPretrain && !context.config.component(name).pretrained()) {
     stored = fresh_component(context, registry, name, dtype, vocabulary);
   } else {
-    stored = load_model(component_folder(context, name), registry,
-                        {.dtype = dtype, .vocabulary = 0});
+    stored =
+        load_model(component_folder(context, name), registry, {.dtype = dtype, .vocabulary = 0});
     check_vocabulary(context, stored.single->component(), name, vocabulary);
     stored = load_model(component_folder(context, name), registry,
                         {.dtype = dtype, .vocabulary = vocabulary});
@@ -191,9 +207,11 @@ void freeze_for_stage(const StageContext& context, const StoredModel& stored) {
   // A tied head is part of the embeddings, so asking for heads there asks for nothing more.
   for (const std::string& group : groups) {
     if (present.contains(group) || group == "heads") continue;
-    fail_input(fmt::format("the model of stage {} has no parameters of group '{}'", context.stage.name,
-                           group),
-               context.stage.where, "groups of a component: embeddings, components, norms, heads; a hybrid also has alpha, projectors");
+    fail_input(fmt::format("the model of stage {} has no parameters of group '{}'",
+                           context.stage.name, group),
+               context.stage.where,
+               "groups of a component: embeddings, components, norms, heads; a hybrid also has "
+               "alpha, projectors");
   }
 }
 

@@ -10,11 +10,13 @@ namespace peryton {
 // What the stage trains: `model`, or the model of the best of `best_of`.
 std::string model_name(const StageContext& context);
 
-// The folder with a component's weights as the hybrid finds them: its `from`, or what its pretrain stage wrote.
+// The folder with a component's weights as the hybrid finds them: its `from`, or what its pretrain
+// stage wrote.
 std::filesystem::path component_folder(const StageContext& context, const std::string& component);
 
-// The result of `after`, or a component from its source, or a fresh component (pretrain), or a new hybrid
-// with initialised projectors; alpha as the stage sets it. `vocabulary`: entries of the run's tokenizer.
+// The result of `after`, or a component from its source, or a fresh component (pretrain), or a new
+// hybrid with initialised projectors; alpha as the stage sets it. `vocabulary`: entries of the
+// run's tokenizer.
 StoredModel build_model(const StageContext& context, const FamilyRegistry& registry, DType dtype,
                         std::int64_t vocabulary);
 
@@ -24,8 +26,8 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
 
 ProjectorStart projector_start(ProjectorInit init);
 
-// Marks as trainable exactly the parameters of the stage's `train` groups. A group that the model does not
-// have is the user's error.
+// Marks as trainable exactly the parameters of the stage's `train` groups. A group that the model
+// does not have is the user's error.
 void freeze_for_stage(const StageContext& context, const StoredModel& stored);
 
 }  // namespace peryton

@@ -35,21 +35,24 @@ void save_hybrid(const StoredModel& stored, const fs::path& folder) {
   HybridDescription description = describe(*stored.hybrid);
   description.fresh_embeddings = stored.fresh_embeddings;
   for (const HybridSource& source : stored.sources) {
-    description.sources.push_back({source.name, portable(source.folder, folder), source.content_hash});
+    description.sources.push_back(
+        {source.name, portable(source.folder, folder), source.content_hash});
   }
   atomic_write_file(folder / "hybrid.json", to_json(description).dump(1) + "\n");
 }
 
-std::shared_ptr<Component> load_part(const HybridDescription::Source& source, const fs::path& folder,
-                                     const FamilyRegistry& registry, const HybridDescription& from,
-                                     const LoadOptions& options, StoredModel& stored) {
+std::shared_ptr<Component> load_part(const HybridDescription::Source& source,
+                                     const fs::path& folder, const FamilyRegistry& registry,
+                                     const HybridDescription& from, const LoadOptions& options,
+                                     StoredModel& stored) {
   const fs::path place = source.folder.is_absolute() ? source.folder : folder / source.folder;
   LoadedComponent loaded = load_component(place, registry, options.dtype);
   if (loaded.content_hash != source.content_hash) {
     fail_input(fmt::format("component {} has changed since the hybrid was made", source.name),
                place.string(), "bring the original weights back, or run the stages again");
   }
-  stored.sources.push_back({source.name, fs::absolute(place).lexically_normal(), source.content_hash});
+  stored.sources.push_back(
+      {source.name, fs::absolute(place).lexically_normal(), source.content_hash});
   if (!from.fresh_embeddings) return std::move(loaded.component);
   return with_fresh_tables(registry.by_name(loaded.family), *loaded.component, from.vocabulary, 0);
 }
@@ -63,7 +66,8 @@ StoredModel load_hybrid(const fs::path& folder, const FamilyRegistry& registry,
   stored.fresh_embeddings = description.fresh_embeddings;
   std::vector<HybridPart> parts;
   for (const auto& source : description.sources) {
-    parts.push_back({source.name, load_part(source, folder, registry, description, options, stored)});
+    parts.push_back(
+        {source.name, load_part(source, folder, registry, description, options, stored)});
   }
   HybridOptions hybrid_options = description.options(options.dtype);
   if (options.vocabulary > 0) hybrid_options.vocabulary = options.vocabulary;
@@ -77,7 +81,8 @@ StoredModel load_hybrid(const fs::path& folder, const FamilyRegistry& registry,
       parameter->value.copy_from(file.load(parameter->name));
       if (parameter->group != "projectors") stored.changed.insert(parameter->name);
     } else if (parameter->group == "projectors") {
-      fail_input(fmt::format("{} is missing", parameter->name), (folder / "hybrid.safetensors").string());
+      fail_input(fmt::format("{} is missing", parameter->name),
+                 (folder / "hybrid.safetensors").string());
     }
   }
   stored.hybrid = model.get();

@@ -1,7 +1,7 @@
-// Models in stage folders. A component alone is a Hugging Face folder. A hybrid is hybrid.json (structure, alpha,
-// where each component comes from, with the hash of its weights) and hybrid.safetensors (projectors, and every
-// component tensor that differs from its source): frozen weights are referenced, not copied.
-// SPDX-License-Identifier: Apache-2.0
+// Models in stage folders. A component alone is a Hugging Face folder. A hybrid is hybrid.json
+// (structure, alpha, where each component comes from, with the hash of its weights) and
+// hybrid.safetensors (projectors, and every component tensor that differs from its source): frozen
+// weights are referenced, not copied. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>
@@ -42,8 +42,8 @@ struct LoadOptions {
   std::int64_t vocabulary = 0;
 };
 
-// Loads what save_model wrote, or any component folder. A source that has changed since, or is gone, is the
-// user's error.
+// Loads what save_model wrote, or any component folder. A source that has changed since, or is
+// gone, is the user's error.
 StoredModel load_model(const std::filesystem::path& folder, const FamilyRegistry& registry,
                        const LoadOptions& options = {});
 

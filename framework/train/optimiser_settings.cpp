@@ -6,10 +6,14 @@ namespace {
 
 ScheduleKind kind_of(SchedulePolicy policy) {
   switch (policy) {
-    case SchedulePolicy::kConstant: return ScheduleKind::kConstant;
-    case SchedulePolicy::kCosine: return ScheduleKind::kCosine;
-    case SchedulePolicy::kLinear: return ScheduleKind::kLinear;
-    case SchedulePolicy::kWsd: return ScheduleKind::kWsd;
+    case SchedulePolicy::kConstant:
+      return ScheduleKind::kConstant;
+    case SchedulePolicy::kCosine:
+      return ScheduleKind::kCosine;
+    case SchedulePolicy::kLinear:
+      return ScheduleKind::kLinear;
+    case SchedulePolicy::kWsd:
+      return ScheduleKind::kWsd;
   }
   return ScheduleKind::kConstant;
 }

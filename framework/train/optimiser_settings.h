@@ -10,8 +10,9 @@
 
 namespace peryton {
 
-// For every group that trains. alpha has its own learning rate, no decay, and exponentiated gradient for
-// the simplex; its schedule is constant unless the group says otherwise, so that it does not fade with the weights'.
+// For every group that trains. alpha has its own learning rate, no decay, and exponentiated
+// gradient for the simplex; its schedule is constant unless the group says otherwise, so that it
+// does not fade with the weights'.
 std::map<std::string, GroupSettings> optimiser_settings(const StageConfig& stage,
                                                         std::int64_t total_steps);
 

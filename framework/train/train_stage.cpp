@@ -77,8 +77,8 @@ StageResult run_train_stage(StageContext& context) {
   if (!data.validation.empty()) {
     const auto file = TokenFile::open(data.validation);
     validation = std::make_unique<EvaluationRows>(file, length);
-    const bool alternates = context.stage.kind == StageKind::kSearch &&
-                            context.stage.mode == SearchMode::kAlternating;
+    const bool alternates =
+        context.stage.kind == StageKind::kSearch && context.stage.mode == SearchMode::kAlternating;
     if (alternates) {
       alpha_source = std::make_unique<TokenSource>(
           std::vector<WeightedTokenFile>{{.file = file, .weight = 1}}, context.config.run.seed);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/core/tensor.h"
 #include "framework/train/stage.h"
 
 namespace peryton {
@@ -11,8 +12,9 @@ StageResult run_train_stage(StageContext& context);
 // float32 or bfloat16 for the stage's precision setting.
 DType stage_dtype(const StageConfig& stage);
 
-// Called inside saves when PERYTON_FAULT is set by a fault trial; empty otherwise. "NAME" or "NAME:COUNT" kills the
-// process with SIGKILL when the point NAME is reached (for the COUNT-th time).
+// Called inside saves when PERYTON_FAULT is set by a fault trial; empty otherwise. "NAME" or
+// "NAME:COUNT" kills the process with SIGKILL when the point NAME is reached (for the COUNT-th
+// time).
 std::function<void(std::string_view)> fault_point_from_environment();
 
 }  // namespace peryton

@@ -31,8 +31,9 @@ Trainer::Trainer(TrainerArgs args)
   resume();
   if (args_.ranks.rank() != 0) return;
   metrics_ = open_metrics(args_.folder.string(), progress_.step);
-  console_ = std::make_unique<Progress>(args_.stage.name, args_.steps, progress_.step, stderr,
-                                        args_.is_terminal ? ProgressStyle::kBar : progress_style(stderr));
+  console_ =
+      std::make_unique<Progress>(args_.stage.name, args_.steps, progress_.step, stderr,
+                                 args_.is_terminal ? ProgressStyle::kBar : progress_style(stderr));
 }
 
 Trainer::~Trainer() = default;
@@ -134,9 +135,9 @@ void Trainer::validate() {
                        .max_tokens = settings.validation.tokens,
                        .micro_batch = settings.micro_batch > 0 ? settings.micro_batch : 8},
                       args_.ranks, args_.context);
-  const bool gained = progress_.best_validation < 0 ||
-                      progress_.validation <
-                          progress_.best_validation - settings.early_stopping.minimum_gain;
+  const bool gained =
+      progress_.best_validation < 0 ||
+      progress_.validation < progress_.best_validation - settings.early_stopping.minimum_gain;
   progress_.validations_without_gain = gained ? 0 : progress_.validations_without_gain + 1;
   if (!gained) return;
   progress_.best_validation = progress_.validation;
@@ -190,12 +191,13 @@ TrainingEnd Trainer::run() {
     const StepOutcome outcome = one_step();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const bool last = progress_.step >= args_.steps;
-    const bool validates = args_.validation != nullptr &&
-                           (due(args_.stage.settings.validation.every) || last);
+    const bool validates =
+        args_.validation != nullptr && (due(args_.stage.settings.validation.every) || last);
     if (validates) validate();
     progress_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
     record(outcome, seconds);
-    if (due(args_.stage.settings.checkpoint.every) || outcome.stop || validates || finished()) save();
+    if (due(args_.stage.settings.checkpoint.every) || outcome.stop || validates || finished())
+      save();
     if (outcome.stop && !finished()) return TrainingEnd::kStopped;
   }
   save();

@@ -1,5 +1,5 @@
-// The loop of a training stage: sample, forward, backward with gradients reduced meanwhile, update, validate,
-// checkpoint. The stage's own choices (groups, alpha, budget) are made before it.
+// The loop of a training stage: sample, forward, backward with gradients reduced meanwhile, update,
+// validate, checkpoint. The stage's own choices (groups, alpha, budget) are made before it.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -21,18 +21,18 @@
 namespace peryton {
 
 struct TrainerArgs {
-  LanguageModel& model;              // frozen as the stage wants it
+  LanguageModel& model;  // frozen as the stage wants it
   const StageConfig& stage;
   std::int64_t steps;
   const TokenSource& train;
   const TokenSource* alpha_source = nullptr;   // alternating search: rows of the alpha steps
   const EvaluationRows* validation = nullptr;  // null: no validation
-  Communicator& ranks;               // data-parallel
+  Communicator& ranks;                         // data-parallel
   kernels::Context context;
-  std::filesystem::path folder;      // of the stage
-  std::function<bool()> stop;        // asked once a step on every rank
+  std::filesystem::path folder;  // of the stage
+  std::function<bool()> stop;    // asked once a step on every rank
   bool is_terminal = false;
-  FaultPoint at_point;               // inside saves, for fault trials
+  FaultPoint at_point;  // inside saves, for fault trials
 };
 
 enum class TrainingEnd { kDone, kStopped };

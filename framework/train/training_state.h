@@ -15,9 +15,9 @@ struct TrainingProgress {
   std::int64_t step = 0;    // steps done
   std::int64_t tokens = 0;  // trained on, over all ranks
   double flops = 0;
-  double seconds = 0;       // of all tries together
-  double loss = 0;          // of the last step
-  double validation = -1;   // last one; negative: none yet
+  double seconds = 0;      // of all tries together
+  double loss = 0;         // of the last step
+  double validation = -1;  // last one; negative: none yet
   double best_validation = -1;
   std::int64_t best_step = -1;
   std::int64_t validations_without_gain = 0;

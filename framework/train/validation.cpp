@@ -12,7 +12,8 @@ double validation_loss(LanguageModel& model, const ValidationArgs& args, Communi
                        const kernels::Context& context) {
   std::int64_t rows = args.rows.size();
   const auto length = static_cast<std::int64_t>(args.rows.row(0).loss_mask.size());
-  if (args.max_tokens > 0) rows = std::min(rows, std::max<std::int64_t>(1, args.max_tokens / length));
+  if (args.max_tokens > 0)
+    rows = std::min(rows, std::max<std::int64_t>(1, args.max_tokens / length));
   std::array<double, 2> sums{};  // nats, tokens
   std::vector<TokenRow> batch;
   const auto flush = [&] {
