@@ -151,7 +151,7 @@ class PerytonForCausalLM(PreTrainedModel, GenerationMixin):
         return h
 
     def _logits(self, h):
-        old = self.config.fidelity == "released_code" and self.config.gate == "manticore"
+        old = self.config.fidelity == "released_code"
         row, vocabulary = self.config.alpha[0 if old else -1], self.config.vocabulary
         parts = [self.components[name] for name in self.names]
         logits = self._mix(row, [

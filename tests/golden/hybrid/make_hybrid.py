@@ -143,7 +143,7 @@ def hybrid_logits(case, parts, width, projectors, alpha, ids):
             z = (1 - gate_out) * project(projectors, prefix + "out.", case.projectors, v)
             total = total + alpha[i, k] * (z + gate_out * resize(v, width))
         h = total
-    mixing = alpha[0] if case.fidelity == "released_code" and case.gate == "manticore" else alpha[last]
+    mixing = alpha[0] if case.fidelity == "released_code" else alpha[last]
     logits = sum(mixing[k] * part.head(resize(h, part.width))[..., :case.vocabulary]
                  for k, part in enumerate(parts.values()))
     return torch.nn.functional.pad(logits, (0, case.vocab_size - case.vocabulary), value=-math.inf)
