@@ -132,6 +132,9 @@ class Mamba2Component(_Component):
     prefix, head_name = "backbone", "lm_head"
 
     def __init__(self, name, config):
+        for key, value in (("norm_before_gate", False), ("rms_norm", True), ("hidden_act", "silu")):
+            if getattr(config, key, value) != value:
+                raise ValueError(f"component {name}: {key} must be {value!r}")
         super().__init__(name, config, Mamba2Model(config))
 
     @property
