@@ -85,7 +85,7 @@ std::int64_t count_not_finite(const Tensor& tensor) {
 }
 
 void load_parameter(const ModelFolder& folder, const std::string& file_name,
-                    const Parameter& parameter, Problems& problems) {
+                    const Parameter& parameter, bool read_values, Problems& problems) {
   const StoredTensor& info = folder.info(file_name);
   if (info.shape != parameter.value.shape().vector()) {
     problems.add("wrong shape: '{}' should be {}, is {}", file_name, parameter.value.shape().text(),
@@ -97,6 +97,7 @@ void load_parameter(const ModelFolder& folder, const std::string& file_name,
                  name_of(info.dtype));
     return;
   }
+  if (!read_values) return;
   const Tensor value = folder.load(file_name, parameter.value.dtype());
   const std::int64_t broken = count_not_finite(value);
   if (broken > 0) {
@@ -106,7 +107,8 @@ void load_parameter(const ModelFolder& folder, const std::string& file_name,
   parameter.value.copy_from(value);
 }
 
-void load_weights(const ModelFolder& folder, const Family& family, Component& component) {
+void load_weights(const ModelFolder& folder, const Family& family, Component& component,
+                  bool read_values) {
   Problems problems;
   FileNames names = canonical_names(folder, family, problems);
   resolve_tied_head(folder, component, names, problems);
@@ -116,7 +118,7 @@ void load_weights(const ModelFolder& folder, const Family& family, Component& co
       problems.add("missing: '{}' {}", parameter->name, parameter->value.shape().text());
       continue;
     }
-    load_parameter(folder, found->second, *parameter, problems);
+    load_parameter(folder, found->second, *parameter, read_values, problems);
     names.erase(found);
   }
   for (const auto& item : names) {
@@ -126,21 +128,33 @@ void load_weights(const ModelFolder& folder, const Family& family, Component& co
                        "is config.json the one that belongs to these weights?");
 }
 
+LoadedComponent open_component(const ModelFolder& folder, const FamilyRegistry& registry,
+                               DType dtype, bool read_values) {
+  const std::string where = folder.config_path().string();
+  const Family& family = registry.for_config(folder.config(), where);
+  LoadedComponent loaded;
+  loaded.component = family.create(folder.config(), where, dtype);
+  load_weights(folder, family, *loaded.component, read_values);
+  loaded.family = family.name();
+  loaded.source = folder.path().string();
+  loaded.tokenizer = folder.tokenizer();
+  return loaded;
+}
+
 }  // namespace
 
 LoadedComponent load_component(const std::filesystem::path& path, const FamilyRegistry& registry,
                                DType dtype) {
   const ModelFolder folder = ModelFolder::open(path);
-  const std::string where = folder.config_path().string();
-  const Family& family = registry.for_config(folder.config(), where);
-  LoadedComponent loaded;
-  loaded.component = family.create(folder.config(), where, dtype);
-  load_weights(folder, family, *loaded.component);
-  loaded.family = family.name();
-  loaded.source = path.string();
+  LoadedComponent loaded = open_component(folder, registry, dtype, /*read_values=*/true);
   loaded.content_hash = folder.content_hash();
-  loaded.tokenizer = folder.tokenizer();
   return loaded;
+}
+
+LoadedComponent describe_component(const std::filesystem::path& path,
+                                   const FamilyRegistry& registry) {
+  return open_component(ModelFolder::open(path), registry, DType::kBFloat16,
+                        /*read_values=*/false);
 }
 
 }  // namespace peryton

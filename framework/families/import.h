@@ -27,6 +27,11 @@ struct LoadedComponent {
 LoadedComponent load_component(const std::filesystem::path& folder, const FamilyRegistry& registry,
                                DType dtype);
 
+// The same without reading a value: names, shapes and types are checked, the weights stay
+// uninitialised bfloat16, and there is no content hash. For looking at a folder.
+LoadedComponent describe_component(const std::filesystem::path& folder,
+                                   const FamilyRegistry& registry);
+
 // Writes config.json and model.safetensors (a tied head is left out), and copies tokenizer.json and
 // the files beside it that transformers reads with it. transformers loads the folder to the same
 // model.

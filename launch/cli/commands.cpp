@@ -9,8 +9,12 @@
 
 namespace peryton {
 
+int inspect_command(const std::vector<std::string>& arguments);
+
 const std::vector<Command>& commands() {
-  static const std::vector<Command> table = {};
+  static const std::vector<Command> table = {
+      {"inspect", "shows what is in models, and what fits with what", inspect_command},
+  };
   return table;
 }
 
