@@ -47,10 +47,10 @@ Tensor backward(const Tensor& x, const Tensor& d_y, Activation kind,
 }  // namespace
 
 Variable activation(Tape& tape, const Variable& x, Activation kind) {
-  return tape.record(forward(x.value(), kind, tape.context()), {x},
-                     [&tape, x, kind](const Tensor& d_y) {
-                       tape.add_gradient(x, backward(x.value(), d_y, kind, tape.context()));
-                     });
+  const auto run_backward = [&tape, to_x = x.slot(), saved = x.value(), kind](const Tensor& d_y) {
+    tape.add_gradient(to_x, backward(saved, d_y, kind, tape.context()));
+  };
+  return tape.record(forward(x.value(), kind, tape.context()), {x}, run_backward);
 }
 
 std::optional<Activation> activation_named(std::string_view name) {

@@ -6,22 +6,31 @@
 namespace peryton {
 namespace {
 
+struct Saved {
+  Tensor x, weight, rstd;
+};
+
+struct Slots {
+  GradientSlot x, weight, bias;
+};
+
 DType statistics_dtype(DType dtype) {
   return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
 }
 
-Tensor forward(const Variable& x, const Variable& weight, const Variable& bias, double eps,
-               const Tensor& rstd, const kernels::Context& context) {
+Tensor forward(const Variable& x, const Variable& bias, double eps, const Saved& saved,
+               const kernels::Context& context) {
   Tensor y = Tensor::empty(x.dtype(), x.shape());
   const Tensor input = x.value().rows(), output = y.rows();
+  const Tensor addend = bias.defined() ? bias.value().to(x.dtype()) : Tensor();
   dispatch_float(x.dtype(), "rms_norm", [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = compute_t<T>;
     kernels::cpu::rms_norm_forward<T>({.output = output.data<T>(),
                                        .input = input.data<T>(),
-                                       .weight = weight.value().data<T>(),
-                                       .bias = bias.defined() ? bias.value().data<T>() : nullptr,
-                                       .rstd = rstd.data<C>(),
+                                       .weight = saved.weight.data<T>(),
+                                       .bias = addend.defined() ? addend.data<T>() : nullptr,
+                                       .rstd = saved.rstd.data<C>(),
                                        .rows = input.size(0),
                                        .width = input.size(1),
                                        .output_stride = output.stride(0),
@@ -32,18 +41,17 @@ Tensor forward(const Variable& x, const Variable& weight, const Variable& bias, 
   return y;
 }
 
-void backward(Tape& tape, const Variable& x, const Variable& weight, const Variable& bias,
-              const Tensor& rstd, const Tensor& d_y) {
-  const Tensor input = x.value().rows(), d_output = d_y.as_contiguous().rows();
-  const DType sums = statistics_dtype(x.dtype());
+void backward(Tape& tape, const Slots& to, const Saved& saved, const Tensor& d_y) {
+  const Tensor input = saved.x.rows(), d_output = d_y.as_contiguous().rows();
+  const DType sums = statistics_dtype(saved.x.dtype());
   Tensor d_x, d_weight, d_bias, workspace;
-  if (x.needs_gradient()) d_x = Tensor::empty(x.dtype(), x.shape());
-  if (weight.needs_gradient()) d_weight = Tensor::empty(sums, weight.shape());
-  if (bias.needs_gradient()) d_bias = Tensor::empty(sums, bias.shape());
+  if (to.x.needs_gradient()) d_x = Tensor::empty(saved.x.dtype(), saved.x.shape());
+  if (to.weight.needs_gradient()) d_weight = Tensor::empty(sums, to.weight.shape());
+  if (to.bias.needs_gradient()) d_bias = Tensor::empty(sums, to.bias.shape());
   if (d_weight.defined() || d_bias.defined()) {
     workspace = Tensor::empty(sums, {kernels::rms_norm_workspace(input.size(0), input.size(1))});
   }
-  dispatch_float(x.dtype(), "rms_norm", [&](auto tag) {
+  dispatch_float(saved.x.dtype(), "rms_norm", [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = compute_t<T>;
     kernels::cpu::rms_norm_backward<T>({.d_input = static_cast<T*>(d_x.raw()),
@@ -51,8 +59,8 @@ void backward(Tape& tape, const Variable& x, const Variable& weight, const Varia
                                         .d_bias = static_cast<C*>(d_bias.raw()),
                                         .d_output = d_output.data<T>(),
                                         .input = input.data<T>(),
-                                        .weight = weight.value().data<T>(),
-                                        .rstd = rstd.data<C>(),
+                                        .weight = saved.weight.data<T>(),
+                                        .rstd = saved.rstd.data<C>(),
                                         .workspace = static_cast<C*>(workspace.raw()),
                                         .rows = input.size(0),
                                         .width = input.size(1),
@@ -61,9 +69,9 @@ void backward(Tape& tape, const Variable& x, const Variable& weight, const Varia
                                         .input_stride = input.stride(0)},
                                        tape.context());
   });
-  if (d_x.defined()) tape.add_gradient(x, d_x);
-  if (d_weight.defined()) tape.add_gradient(weight, d_weight);
-  if (d_bias.defined()) tape.add_gradient(bias, d_bias);
+  if (d_x.defined()) tape.add_gradient(to.x, d_x);
+  if (d_weight.defined()) tape.add_gradient(to.weight, d_weight);
+  if (d_bias.defined()) tape.add_gradient(to.bias, d_bias);
 }
 
 }  // namespace
@@ -75,14 +83,12 @@ Variable rms_norm(Tape& tape, const Variable& x, const Variable& weight, const V
   PERYTON_CHECK(!bias.defined() || bias.shape() == weight.shape());
   const std::int64_t rows = x.value().elements() / x.size(-1);
   const DType dtype = statistics_dtype(x.dtype());
-  const Tensor rstd = Tensor::empty(dtype, {rows});
-  Tensor y = forward(x, weight, bias, eps, rstd, tape.context());
-  const auto run_backward = [&tape, x, weight, bias, rstd](const Tensor& d_y) {
-    backward(tape, x, weight, bias, rstd, d_y);
+  const Saved saved{x.value(), weight.value().to(x.dtype()), Tensor::empty(dtype, {rows})};
+  Tensor y = forward(x, bias, eps, saved, tape.context());
+  const auto run_backward = [&tape, to = Slots{x, weight, bias}, saved](const Tensor& d_y) {
+    backward(tape, to, saved, d_y);
   };
-  std::vector<Variable> inputs{x, weight};
-  if (bias.defined()) inputs.push_back(bias);
-  return tape.record(std::move(y), inputs, run_backward);
+  return tape.record(std::move(y), {x, weight, bias}, run_backward);
 }
 
 }  // namespace peryton

@@ -1,0 +1,190 @@
+// Blocked attention and vector rotary against their references in double.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/attention/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "framework/core/rng.h"
+#include "kernels/rotary/rotary.h"
+
+namespace peryton::kernels {
+namespace {
+
+template <class T>
+std::vector<T> normals(std::int64_t count, std::uint64_t seed) {
+  const Rng rng(seed, RandomPurpose::kTest);
+  std::vector<T> values(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) values[i] = static_cast<float>(rng.normal(i));
+  return values;
+}
+
+template <class T>
+struct Attended {
+  std::vector<T> output, log_sum, d_q, d_k, d_v;
+};
+
+// Dense [B, T, heads, width] operands; the gradients only without a past.
+template <class T>
+Attended<T> attend(const AttentionShape& s, bool reference, int threads) {
+  Context context;
+  context.threads = threads;
+  const std::int64_t q_size = s.batch * s.queries * s.heads * s.width;
+  const std::int64_t k_size = s.batch * s.keys() * s.kv_heads * s.width;
+  const auto q = normals<T>(q_size, 1), k = normals<T>(k_size, 2), v = normals<T>(k_size, 3);
+  const auto d_output = normals<T>(q_size, 4);
+  Attended<T> out{std::vector<T>(q_size), std::vector<T>(s.batch * s.heads * s.queries),
+                  std::vector<T>(q_size), std::vector<T>(k_size), std::vector<T>(k_size)};
+  const auto queries = [&](auto* data) {
+    return HeadView<std::remove_pointer_t<decltype(data)>>{data, s.queries * s.heads * s.width,
+                                                           s.heads * s.width, s.width};
+  };
+  const auto keys = [&](auto* data) {
+    return HeadView<std::remove_pointer_t<decltype(data)>>{data, s.keys() * s.kv_heads * s.width,
+                                                           s.kv_heads * s.width, s.width};
+  };
+  std::vector<T> workspace(attention_backward_workspace(s, threads) +
+                           attention_forward_workspace(s, threads));
+  const AttentionForwardArgs<T> forward{s,
+                                        queries(q.data()),
+                                        keys(k.data()),
+                                        keys(v.data()),
+                                        queries(out.output.data()),
+                                        out.log_sum.data(),
+                                        workspace.data()};
+  (reference ? cpu::reference::attention_forward<T> : cpu::attention_forward<T>)(forward, context);
+  if (s.past > 0) return out;
+  const std::vector<T>& o = out.output;
+  const AttentionBackwardArgs<T> backward{s,
+                                          queries(q.data()),
+                                          keys(k.data()),
+                                          keys(v.data()),
+                                          queries(o.data()),
+                                          queries(d_output.data()),
+                                          out.log_sum.data(),
+                                          queries(out.d_q.data()),
+                                          keys(out.d_k.data()),
+                                          keys(out.d_v.data()),
+                                          workspace.data()};
+  (reference ? cpu::reference::attention_backward<T> : cpu::attention_backward<T>)(backward,
+                                                                                   context);
+  return out;
+}
+
+void expect_near(const std::vector<float>& got, const std::vector<double>& want, double tolerance,
+                 const char* what) {
+  ASSERT_EQ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_NEAR(got[i], want[i], tolerance * (1 + std::abs(want[i]))) << what << " element " << i;
+  }
+}
+
+void compare(const AttentionShape& shape) {
+  const auto fast = attend<float>(shape, false, 1), other = attend<float>(shape, false, 3);
+  const auto exact = attend<double>(shape, true, 1);
+  // Scores are of order ten with errors of 6e-8 sqrt(width) each; a gradient sums up to `keys`
+  // products.
+  const double tolerance = 2e-6, sums = 2e-6 * std::sqrt(static_cast<double>(shape.keys()));
+  expect_near(fast.output, exact.output, tolerance, "output");
+  expect_near(fast.log_sum, exact.log_sum, tolerance, "log_sum");
+  expect_near(fast.d_q, exact.d_q, sums, "d_q");
+  expect_near(fast.d_k, exact.d_k, sums, "d_k");
+  expect_near(fast.d_v, exact.d_v, sums, "d_v");
+  EXPECT_EQ(fast.output, other.output);
+  EXPECT_EQ(fast.d_q, other.d_q);
+  EXPECT_EQ(fast.d_k, other.d_k);
+  EXPECT_EQ(fast.d_v, other.d_v);
+}
+
+AttentionShape shape_of(std::int64_t batch, std::int64_t queries, std::int64_t heads,
+                        std::int64_t kv_heads, std::int64_t width) {
+  return {.batch = batch,
+          .queries = queries,
+          .heads = heads,
+          .kv_heads = kv_heads,
+          .width = width,
+          .scale = 1 / std::sqrt(static_cast<double>(width))};
+}
+
+TEST(AttentionKernel, BlockedEqualsReference) {
+  compare(shape_of(2, 1, 2, 2, 16));
+  compare(shape_of(1, 63, 3, 3, 10));
+  compare(shape_of(1, 65, 4, 2, 24));
+  compare(shape_of(1, 330, 2, 1, 33));
+}
+
+TEST(AttentionKernel, WindowSkipsBlocks) {
+  AttentionShape shape = shape_of(1, 400, 1, 1, 16);
+  for (const std::int64_t window : {1, 20, 300}) {
+    shape.window = window;
+    compare(shape);
+  }
+}
+
+TEST(AttentionKernel, Documents) {
+  AttentionShape shape = shape_of(2, 310, 2, 2, 8);
+  std::vector<std::int32_t> start(620, 0);
+  std::fill(start.begin() + 7, start.begin() + 300, 7);
+  std::fill(start.begin() + 300, start.begin() + 310, 300);
+  std::fill(start.begin() + 310 + 100, start.end(), 100);
+  shape.document_start = start.data();
+  compare(shape);
+}
+
+TEST(AttentionKernel, Past) {
+  for (const std::int64_t queries : {1, 70}) {
+    AttentionShape shape = shape_of(2, queries, 4, 2, 16);
+    shape.past = 290;
+    compare(shape);
+    shape.window = 100;
+    compare(shape);
+  }
+}
+
+TEST(AttentionKernel, ContradictionsAreReported) {
+  EXPECT_THROW(attend<float>(shape_of(1, 4, 3, 2, 8), false, 1), ArgumentError);
+}
+
+template <class T>
+void compare_rotary(std::int64_t half, std::int64_t width) {
+  const std::int64_t rows = 70, heads = 3;
+  const auto wide = normals<double>(rows * heads * width, 5);
+  std::vector<T> x;
+  for (const double value : wide) x.push_back(static_cast<T>(static_cast<float>(value)));
+  std::vector<double> same;
+  for (const T& value : x) same.push_back(static_cast<float>(value));
+  std::vector<std::int32_t> position(rows);
+  for (std::int64_t i = 0; i < rows; ++i) position[i] = static_cast<std::int32_t>(i * 7 % 40);
+  std::vector<float> cosine(40 * half), sine(40 * half);
+  std::vector<double> cosine2(40 * half), sine2(40 * half);
+  cpu::rotary_table<float>({cosine.data(), sine.data(), 40, half, 1e4, 1}, {});
+  cpu::rotary_table<double>({cosine2.data(), sine2.data(), 40, half, 1e4, 1}, {});
+  for (const bool inverse : {false, true}) {
+    std::vector<T> got(x.size());
+    std::vector<double> want(x.size());
+    const std::int64_t row = heads * width;
+    cpu::rotary<T>({got.data(), x.data(), cosine.data(), sine.data(), position.data(), rows, heads,
+                    width, half, row, width, row, width, inverse},
+                   {});
+    cpu::reference::rotary<double>(
+        {want.data(), same.data(), cosine2.data(), sine2.data(), position.data(), rows, heads,
+         width, half, row, width, row, width, inverse},
+        {});
+    const double rounding = sizeof(T) == 2 ? 1.0 / 256 : 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ASSERT_NEAR(static_cast<float>(got[i]), want[i], 1e-6 + rounding * std::abs(want[i]));
+    }
+  }
+}
+
+TEST(RotaryKernel, FastPathEqualsReference) {
+  for (const std::int64_t half : {1, 4, 9, 16, 32}) {
+    compare_rotary<float>(half, 2 * half + 3);
+    compare_rotary<BFloat16>(half, 2 * half);
+  }
+}
+
+}  // namespace
+}  // namespace peryton::kernels
