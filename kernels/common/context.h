@@ -27,6 +27,10 @@ void parallel_for(const Context& context, std::int64_t count,
 void parallel_for_worker(const Context& context, std::int64_t count,
                          FunctionRef<void(std::int64_t task, int worker)> task);
 
+// Call before a library that would start an OpenMP team of its own (oneDNN does unless it is inside one): it then
+// stays on the calling thread, and its bits do not depend on the number of threads.
+void stay_on_this_thread();
+
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Calls task(begin, end) for consecutive blocks of at most `grain` of [0, total).

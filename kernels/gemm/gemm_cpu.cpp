@@ -19,6 +19,7 @@ constexpr std::int64_t kTileColumns = 512;
 template <>
 void gemm_tile<float>(const GemmArgs<float>& args) {
   if (args.m == 0 || args.n == 0) return;
+  stay_on_this_thread();
   const dnnl_status_t status =
       dnnl_sgemm(args.transpose_a ? 'T' : 'N', args.transpose_b ? 'T' : 'N', args.m, args.n, args.k,
                  args.alpha, args.a, args.lda, args.b, args.ldb, args.beta, args.c, args.ldc);

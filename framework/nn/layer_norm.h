@@ -1,0 +1,20 @@
+// A layer norm's parameters.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/ops/layer_norm.h"
+
+namespace peryton {
+
+struct LayerNorm {
+  ParameterPtr weight;  // [width]
+  ParameterPtr bias;    // [width], or null
+  double eps = 1e-5;
+
+  Variable operator()(Tape& tape, const Variable& x) const {
+    const Variable shift = bias ? tape.parameter(*bias) : Variable();
+    return layer_norm(tape, x, tape.parameter(*weight), shift, eps);
+  }
+};
+
+}  // namespace peryton
