@@ -18,7 +18,7 @@ struct SourceSettings {
   // Share of this source in training, relative to the others; 0: in proportion to its tokens.
   double weight = 0;
   // How a plain-text file becomes documents: "auto", "file", "blank_line", "lines:N", "pieces:N" or
-  // "starts:REGEX" (documents.h). HTML files are one document each, JSONL lines too.
+  // "starts:REGEX" (documents.h); "auto" makes one document of an HTML file. JSONL: one a line.
   std::string documents = "auto";
   std::string where;  // place in the user's file, for errors ("my.yaml:3:12"); may be empty
 };

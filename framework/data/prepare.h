@@ -27,14 +27,14 @@ struct PreparedData {
     std::filesystem::path path;
     double weight = 0;
   };
-  std::vector<Train> train;                // one token file per source
-  std::filesystem::path validation, test;  // empty where the fraction is 0
-  std::string hash;     // of the contents: equal hashes mean equal token files and tokenizer
-  bool reused = false;  // prepare_data found it already done
+  std::vector<Train> train = {};                     // one token file per source
+  std::filesystem::path validation = {}, test = {};  // empty where the fraction is 0
+  std::string hash = {};  // of the contents: equal hashes mean equal token files and tokenizer
+  bool reused = false;    // prepare_data found it already done
 };
 
 // Reads the sources, splits by document, gets the tokenizer (trained on the training side only) and
-// writes tokenizer.json, train-<source>.tokens, validation.tokens, test.tokens and manifest.json,
+// writes tokenizer.json, train-<source>.tokens, validation.tokens, test.tokens and data.json,
 // which is written last. Does nothing where the manifest is there for the same settings and inputs.
 // Throws kUserInput naming the file, and the line or byte, that is wrong.
 PreparedData prepare_data(const DataSettings& settings, const std::filesystem::path& folder,

@@ -8,8 +8,8 @@
 #include "framework/core/error.h"
 #include "framework/data/bpe_tokenizer.h"
 #include "framework/data/byte_alphabet.h"
-#include "framework/data/text_file.h"
 #include "framework/data/tokenizer_json.h"
+#include "framework/data/whole_file.h"
 
 namespace peryton {
 
@@ -45,7 +45,7 @@ std::unique_ptr<Tokenizer> parse_tokenizer(std::string text, const std::string& 
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path) {
   const auto file = std::filesystem::is_directory(path) ? path / "tokenizer.json" : path;
-  return parse_tokenizer(read_file(file), file.string());
+  return parse_tokenizer(read_whole_file(file), file.string());
 }
 
 std::unique_ptr<Tokenizer> byte_tokenizer() {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/data/bpe_trainer.h"
-#include "framework/data/text_file.h"
 #include "framework/data/tokenizer.h"
+#include "framework/data/whole_file.h"
 
 namespace peryton {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 const std::filesystem::path kGolden = std::filesystem::path(PERYTON_GOLDEN_DIR) / "tokenizers";
 
 nlohmann::json read_json(const std::string& name) {
-  return nlohmann::json::parse(read_file(kGolden / name));
+  return nlohmann::json::parse(read_whole_file(kGolden / name));
 }
 
 void expect_ids(const Tokenizer& tokenizer, const nlohmann::json& texts,
@@ -48,7 +48,7 @@ class TrainingGolden : public testing::TestWithParam<bool> {};
 // The same text gives the same merges in the same order as the library's own trainer.
 TEST_P(TrainingGolden, SameMergesAndIds) {
   const auto golden = read_json(GetParam() ? "trained-digits.json" : "trained-plain.json");
-  const std::string corpus = read_file(kGolden / "corpus.txt");
+  const std::string corpus = read_whole_file(kGolden / "corpus.txt");
   const std::string_view texts[] = {corpus};
   const std::string json = train_bpe(texts, {.vocabulary = 1200, .split_digits = GetParam()});
   const auto model = nlohmann::json::parse(json).at("model");

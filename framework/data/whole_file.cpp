@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "framework/data/text_file.h"
+#include "framework/data/whole_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 
 namespace peryton {
 
-std::string read_file(const std::filesystem::path& path) {
+std::string read_whole_file(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) fail_input("no such file", path.string());
   if (!std::filesystem::is_regular_file(path, error)) fail_input("not a file", path.string());
@@ -24,7 +24,7 @@ std::string read_file(const std::filesystem::path& path) {
   return contents;
 }
 
-void write_file(const std::filesystem::path& path, std::string_view contents) {
+void write_whole_file(const std::filesystem::path& path, std::string_view contents) {
   const std::string partial = path.string() + ".partial";
   const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0) fail_system("cannot be written", partial, true);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/data/documents.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "framework/core/error.h"
+#include "framework/data/html.h"
+#include "framework/data/utf8.h"
+#include "framework/data/whole_file.h"
+
+namespace peryton {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+enum class Kind { kText, kHtml, kJsonLines, kOther };
+
+Kind kind_of(const std::filesystem::path& path) {
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (extension == ".jsonl" || extension == ".ndjson") return Kind::kJsonLines;
+  if (extension == ".html" || extension == ".htm") return Kind::kHtml;
+  const std::array text = {".txt", ".text", ".md"};
+  return std::find(text.begin(), text.end(), extension) != text.end() ? Kind::kText : Kind::kOther;
+}
+
+// The field of a JSON line as text.
+std::string field_of(const nlohmann::json& line, const std::string& name,
+                     const std::string& where) {
+  const auto found = line.find(name);
+  if (found == line.end()) {
+    std::string names;
+    for (const auto& [key, value] : line.items()) names += (names.empty() ? "" : ", ") + key;
+    fail_input(fmt::format("no field '{}'", name), where, "the line has: " + names);
+  }
+  if (!found->is_string()) {
+    fail_input(fmt::format("field '{}' is not text but {}", name, found->type_name()), where);
+  }
+  return found->get<std::string>();
+}
+
+Document parse_line(const std::string& line, const SourceSettings& source,
+                    const std::string& where) {
+  nlohmann::json json;
+  try {
+    json = nlohmann::json::parse(line);
+  } catch (const nlohmann::json::parse_error& error) {
+    fail_input(fmt::format("not JSON, byte {} of the line", error.byte), where,
+               "every line must be one JSON object");
+  }
+  if (!json.is_object())
+    fail_input("not a JSON object", where, "every line must be one JSON object");
+  if (source.prompt_field.empty()) return {"", field_of(json, source.field, where), where};
+  return {field_of(json, source.prompt_field, where),
+          field_of(json, source.completion_field, where), where};
+}
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
+}
+
+// The number of documents.
+std::int64_t read_json_lines(const std::filesystem::path& path, const SourceSettings& source,
+                             const std::function<void(Document&&)>& take) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail_input("cannot be read", path.string());
+  std::string line;
+  std::int64_t count = 0, documents = 0, offset = 0;
+  while (std::getline(in, line)) {
+    const std::string where = fmt::format("{}:{}", path.string(), ++count);
+    const std::size_t wrong = find_invalid_utf8(line);
+    if (wrong != std::string::npos) {
+      fail_input(fmt::format("not UTF-8: byte {} of the file is wrong",
+                             offset + static_cast<std::int64_t>(wrong)),
+                 where);
+    }
+    offset += static_cast<std::int64_t>(line.size()) + 1;
+    if (count == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+    if (is_blank(line)) continue;
+    Document document = parse_line(line, source, where);
+    if (is_blank(document.text)) continue;
+    take(std::move(document));
+    ++documents;
+  }
+  return documents;
+}
+
+std::int64_t read_text(const std::filesystem::path& path, const SourceSettings& source, bool html,
+                       const std::function<void(Document&&)>& take) {
+  std::string text = read_whole_file(path);
+  check_utf8(text, path.string());
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  if (html) text = html_to_text(text);
+  auto parts =
+      split_into_documents(std::move(text), html ? "file" : source.documents, source.where);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    take({"", std::move(parts[i]), fmt::format("{} document {}", path.string(), i + 1)});
+  }
+  return static_cast<std::int64_t>(parts.size());
+}
+
+void check_fields(const SourceSettings& source, bool json_lines) {
+  if (source.prompt_field.empty() != source.completion_field.empty()) {
+    fail_input("a prompt field without a completion field, or the reverse", source.where);
+  }
+  if (!json_lines && !source.prompt_field.empty()) {
+    fail_input(fmt::format("'{}' is not JSONL, so it has no prompt field", source.path),
+               source.where);
+  }
+}
+
+}  // namespace
+
+std::vector<std::filesystem::path> source_files(const SourceSettings& source) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string where = source.where.empty() ? source.path : source.where;
+  if (!fs::exists(source.path, error)) {
+    fail_input(fmt::format("no such file or folder: '{}'", source.path), source.where,
+               "paths are relative to the folder in which the program is started");
+  }
+  if (!fs::is_directory(source.path)) return {source.path};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(source.path)) {
+    if (entry.is_regular_file() && kind_of(entry.path()) != Kind::kOther)
+      files.push_back(entry.path());
+  }
+  if (files.empty()) {
+    fail_input(fmt::format("no text in the folder '{}'", source.path), where,
+               "looked for .txt, .text, .md, .html, .htm, .jsonl and .ndjson");
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void for_each_document(const SourceSettings& source, const std::function<void(Document&&)>& take) {
+  const auto files = source_files(source);
+  std::int64_t documents = 0;
+  for (const auto& file : files) {
+    const Kind kind = kind_of(file);
+    check_fields(source, kind == Kind::kJsonLines);
+    documents += kind == Kind::kJsonLines ? read_json_lines(file, source, take)
+                                          : read_text(file, source, kind == Kind::kHtml, take);
+  }
+  if (documents == 0) {
+    fail_input(files.size() == 1 ? "the file has no text" : "the files have no text", source.path);
+  }
+}
+
+std::vector<Document> read_documents(const SourceSettings& source) {
+  std::vector<Document> documents;
+  for_each_document(source, [&](Document&& document) { documents.push_back(std::move(document)); });
+  return documents;
+}
+
+}  // namespace peryton
