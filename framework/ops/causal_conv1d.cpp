@@ -45,8 +45,8 @@ Tensor transposed(const Tensor& matrix) {
 }
 
 template <class T>
-void backward(Tape& tape, const Conv<T>& conv, const Tensor& d_output, const Variable& input,
-              const Variable& weight, const Variable& bias) {
+void backward(Tape& tape, const Conv<T>& conv, const Tensor& d_output, const GradientSlot& input,
+              const GradientSlot& weight, const GradientSlot& bias) {
   const DType dtype = DTypeOf<T>::value;
   const Tensor d_out = d_output.to(dtype);
   const Tensor d_input = Tensor::empty(dtype, conv.input.shape());
@@ -91,10 +91,10 @@ Variable run(Tape& tape, const Variable& input, const Variable& weight, const Va
   args.output_strides = {output.stride(0), output.stride(1)};
   kernels::cpu::causal_conv1d<T>(args, tape.context());
   if (options.halo.defined()) kernels::cpu::causal_conv1d_advance<T>(args, options.halo.data<T>());
-  return tape.record(output.to(input.dtype()), {input, weight, bias},
-                     [&tape, conv, input, weight, bias](const Tensor& d_output) {
-                       backward(tape, conv, d_output, input, weight, bias);
-                     });
+  return tape.record(
+      output.to(input.dtype()), {input, weight, bias},
+      [&tape, conv, input = input.slot(), weight = weight.slot(), bias = bias.slot()](
+          const Tensor& d_output) { backward(tape, conv, d_output, input, weight, bias); });
 }
 
 }  // namespace

@@ -7,11 +7,11 @@
 namespace peryton {
 
 struct CausalConv1dOptions {
-  Tensor document_start;  // int32 [B, T] of TokenBatch; undefined: one document per row
+  Tensor document_start = {};  // int32 [B, T] of TokenBatch; undefined: one document per row
   // Generation: the W-1 inputs before this call, [B, W-1, C] in the compute dtype, oldest first;
   // replaced by the last W-1 inputs of this call. Undefined: zeros, nothing is kept. Takes no
   // gradient.
-  Tensor halo;
+  Tensor halo = {};
   bool silu = true;
 };
 

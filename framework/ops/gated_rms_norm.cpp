@@ -29,8 +29,8 @@ struct Saved {
 };
 
 template <class T>
-void backward(Tape& tape, const Saved<T>& saved, const Tensor& d_output, const Variable& y,
-              const Variable& z, const Variable& weight) {
+void backward(Tape& tape, const Saved<T>& saved, const Tensor& d_output, const GradientSlot& y,
+              const GradientSlot& z, const GradientSlot& weight) {
   const DType dtype = DTypeOf<T>::value;
   const Tensor d_out = d_output.to(dtype).as_contiguous().rows();
   const Tensor d_y = Tensor::empty(dtype, y.shape()), d_z = Tensor::empty(dtype, y.shape());
@@ -71,10 +71,11 @@ Variable run(Tape& tape, const Variable& y, const Variable& z, const Variable& w
   args.output_stride = args.width;
   args.inverse_rms = saved.inverse_rms.template data<T>();
   kernels::cpu::gated_rms_norm<T>(args, tape.context());
-  return tape.record(output.to(y.dtype()), {y, z, weight},
-                     [&tape, saved, y, z, weight](const Tensor& d_output) {
-                       backward(tape, saved, d_output, y, z, weight);
-                     });
+  return tape.record(
+      output.to(y.dtype()), {y, z, weight},
+      [&tape, saved, y = y.slot(), z = z.slot(), weight = weight.slot()](const Tensor& d_output) {
+        backward(tape, saved, d_output, y, z, weight);
+      });
 }
 
 }  // namespace

@@ -14,15 +14,11 @@
 
 #include "kernels/common/context.h"
 #include "kernels/common/dtype.h"
+#include "kernels/common/token_strides.h"
 
 namespace peryton::kernels {
 
 constexpr std::int64_t kMaxConvWidth = 16;
-
-// Token (b, t) of a [B, T, C] array starts at data + b * batch + t * token (elements).
-struct TokenStrides {
-  std::int64_t batch, token;
-};
 
 template <class T>
 struct CausalConv1dArgs {

@@ -1,0 +1,67 @@
+// A Mamba-2 language model. Parameters are named as in transformers' checkpoints.
+// Block: hidden + out_proj(gated_norm(ssd(silu(conv(x B C))), z)), [z | x B C | dt] =
+// in_proj(norm(hidden)). SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "framework/families/family.h"
+#include "framework/families/mamba2/config.h"
+#include "framework/nn/linear.h"
+
+namespace peryton::mamba2 {
+
+struct Block {
+  ParameterPtr norm;
+  Linear in_proj;
+  ParameterPtr conv_weight, conv_bias;  // [C, 1, W], [C] or null
+  ParameterPtr a_log, d, dt_bias;       // [heads], at least float
+  ParameterPtr gated_norm;              // [inner]
+  Linear out_proj;
+};
+
+// Convolution windows and SSM states, in the compute dtype: [B, W-1, C] and [B, heads, state,
+// head_dim].
+struct State : ComponentState {
+  struct OfBlock {
+    Tensor halo, state;
+  };
+  std::vector<OfBlock> blocks;
+};
+
+class Mamba2 : public Component {
+ public:
+  Mamba2(Config config, DType dtype);
+
+  const ComponentShape& shape() const override { return shape_; }
+  Variable embed(const ForwardContext& context) override;
+  Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
+               Variable hidden) override;
+  Variable final_norm(const ForwardContext& context, Variable hidden) override;
+  Variable logits(const ForwardContext& context, Variable hidden) override;
+  ParameterPtr head() override { return head_; }
+  ParameterPtr embedding() override { return embedding_; }
+  const std::vector<ParameterPtr>& parameters() const override { return parameters_; }
+  std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
+  nlohmann::json config() const override;
+  double block_flops_per_token(std::int64_t first, std::int64_t last,
+                               std::int64_t length) const override;
+
+  const Config& settings() const { return config_; }
+
+ private:
+  ParameterPtr make(const std::string& name, const char* group, const Shape& shape, DType dtype);
+  Block make_block(std::int64_t index);
+  Variable run_block(const ForwardContext& context, const Block& block, State::OfBlock* state,
+                     const Variable& hidden) const;
+
+  Config config_;
+  DType dtype_;
+  ComponentShape shape_;
+  std::vector<ParameterPtr> parameters_;
+  ParameterPtr embedding_, final_norm_, head_;
+  std::vector<Block> blocks_;
+};
+
+}  // namespace peryton::mamba2

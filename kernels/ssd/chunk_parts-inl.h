@@ -1,0 +1,75 @@
+// What forward and backward of a chunk share: time steps, packed inputs, the tile of scores.
+// SPDX-License-Identifier: Apache-2.0
+#if defined(PERYTON_KERNELS_SSD_CHUNK_PARTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef PERYTON_KERNELS_SSD_CHUNK_PARTS_INL_H_
+#undef PERYTON_KERNELS_SSD_CHUNK_PARTS_INL_H_
+#else
+#define PERYTON_KERNELS_SSD_CHUNK_PARTS_INL_H_
+#endif
+
+#include "kernels/ssd/ssd.h"
+#include "kernels/ssd/tile_math-inl.h"
+#include "kernels/ssd/time_step.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace peryton::kernels::cpu::HWY_NAMESPACE {
+namespace {
+
+// The heads of one group that one task owns.
+struct HeadBlock {
+  std::int64_t row, group, first_head, heads, index;
+};
+
+inline HeadBlock FindHeadBlock(const SsdShape& shape, std::int64_t task) {
+  const std::int64_t per_block = ssd_heads_per_block(shape), blocks = ssd_head_blocks(shape);
+  const std::int64_t index = task % blocks, group = task / blocks % shape.groups;
+  const std::int64_t first = index * per_block;
+  return {task / blocks / shape.groups, group, group * shape.heads_per_group() + first,
+          std::min(per_block, shape.heads_per_group() - first), index};
+}
+
+// Time steps of one chunk and head; arrays of `padded` elements, the tail has Delta = 0 and flat
+// sums.
+template <class T>
+struct Steps {
+  T *delta, *sums, *entering, *leaving;  // Delta, s, exp(s), exp(sigma - s)
+  T total;                               // exp(sigma)
+};
+
+template <class T>
+void ComputeSteps(const SsdArgs<T>& args, const SsdChunk& chunk, std::int64_t row,
+                  std::int64_t head, std::int64_t padded, Steps<T>& steps) {
+  const T a = -std::exp(args.a_log[head]);
+  T sum = 0;
+  for (std::int64_t j = 0; j < padded; ++j) {
+    steps.delta[j] = 0;
+    if (j < chunk.length) {
+      const T v = args.dt_at(row, chunk.begin + j, head) + args.dt_bias[head];
+      steps.delta[j] = time_step(v, args.dt_min, args.dt_max);
+    }
+    sum += steps.delta[j] * a;
+    steps.sums[j] = sum;
+  }
+  for (std::int64_t j = 0; j < padded; ++j) steps.leaving[j] = sum - steps.sums[j];
+  DecayOf(steps.leaving, steps.leaving, padded);
+  DecayOf(steps.sums, steps.entering, padded);
+  steps.total = steps.entering[padded - 1];
+}
+
+// scores[i, j] = C_i . B_j for j <= i; b_columns is B transposed.
+template <class T>
+void ComputeScores(const SsdArgs<T>& args, const SsdChunk& chunk, const HeadBlock& block,
+                   std::int64_t padded, T* b_columns, T* scores) {
+  const SsdShape& shape = args.shape;
+  Transpose(args.b_at(block.row, chunk.begin, block.group), args.b_strides.token, chunk.length,
+            shape.state, b_columns, padded);
+  const LeftTile<T> c{args.c_at(block.row, chunk.begin, block.group), args.c_strides.token, 1};
+  MultiplyTiles(c, b_columns, padded, scores, padded, chunk.length, padded, shape.state, false,
+                Part::kLowerResult);
+}
+
+}  // namespace
+}  // namespace peryton::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
