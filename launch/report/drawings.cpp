@@ -82,8 +82,8 @@ std::string hybrid_drawing_svg(const std::vector<std::string>& components,
   const double width = 2 * kEnd + kColumn * count + 30, height = 30 + kRow * rows + 8;
   const double centre = 26 + kRow * rows / 2;
   std::string svg = fmt::format(
-      "<svg viewBox='0 0 {0:.0f} {1:.0f}' width='{0:.0f}' role='img' aria-label='the hybrid'>",
-      width, height);
+      "<svg{2} viewBox='0 0 {0:.0f} {1:.0f}' width='{0:.0f}' role='img' aria-label='the hybrid'>",
+      width, height, alpha.size() <= kMostFitted ? " class='fit'" : "");
   for (size_t i = 0; i < alpha.size(); ++i) {
     svg += segment_svg(components, alpha[i], i, kEnd + kColumn * static_cast<double>(i), centre);
   }

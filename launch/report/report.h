@@ -1,5 +1,6 @@
 // report.html: one page about a run that opens anywhere, with no script and nothing from the
-// network. SPDX-License-Identifier: Apache-2.0
+// network.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

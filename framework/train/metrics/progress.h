@@ -1,5 +1,6 @@
 // What the person at the console sees while something long is under way: a bar on a terminal, plain
-// lines elsewhere. Rank 0 only. SPDX-License-Identifier: Apache-2.0
+// lines elsewhere. Rank 0 only.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <chrono>

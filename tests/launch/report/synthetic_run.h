@@ -1,5 +1,6 @@
 // A made-up run on disk, with figures that are easy to recognise, for the tests of summary and
-// report. SPDX-License-Identifier: Apache-2.0
+// report.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <fmt/format.h>
