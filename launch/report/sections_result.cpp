@@ -40,7 +40,10 @@ std::vector<std::string> warnings_of(const ReportInput& input) {
   std::vector<std::string> warnings;
   for (const StageSummary& stage : input.summary.stages) {
     if (stage.status != "done" && stage.status != "waiting") {
-      warnings.push_back(fmt::format("Stage {} is {}.", stage.name, stage.status));
+      const auto state = stage_folder_of(input.run_folder, stage.name) / "state.json";
+      const std::string reason = text_of(read_json_or_null(state), "reason");
+      warnings.push_back(fmt::format("Stage {} is {}{}{}", stage.name, stage.status,
+                                     reason.empty() ? "." : ": ", reason));
     }
     const auto file = stage_folder_of(input.run_folder, stage.name) / "result.json";
     const Json extra = object_of(read_json_or_null(file), "extra");

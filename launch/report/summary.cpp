@@ -13,8 +13,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string status_of(const Json& manifest, const Json& result, const fs::path& folder) {
-  const std::string status = text_of(manifest, "status", text_of(result, "status"));
+// A manifest is written last, so a folder that has one is done; state.json tells of any other.
+std::string status_of(const fs::path& folder, const Json& manifest, const Json& result) {
+  if (manifest.is_object()) return text_of(manifest, "status", "done");
+  const std::string started = text_of(read_json_or_null(folder / "state.json"), "status");
+  const std::string status = started.empty() ? text_of(result, "status") : started;
   if (!status.empty()) return status;
   return fs::exists(folder) ? "running" : "waiting";
 }
@@ -25,7 +28,7 @@ StageSummary summarise_stage(const StageConfig& stage, const fs::path& folder) {
   StageSummary summary;
   summary.name = stage.name;
   summary.kind = stage_kind_name(stage.kind);
-  summary.status = status_of(manifest, result, folder);
+  summary.status = status_of(folder, manifest, result);
   summary.seconds = number_of(manifest, "seconds", number_of(result, "seconds"));
   summary.steps = static_cast<std::int64_t>(number_of(result, "steps"));
   summary.tokens = static_cast<std::int64_t>(number_of(result, "tokens"));

@@ -30,7 +30,7 @@ TEST(Summary, HoldsEveryStageTheMixtureTheEvaluationAndTheCost) {
   EXPECT_EQ(summary.alpha, (std::vector<std::vector<double>>{{0.75, 0.25}, {0.5, 0.5}}));
   EXPECT_EQ(summary.cost.tokens, 500000);
   EXPECT_DOUBLE_EQ(summary.cost.flops, 5e12);
-  EXPECT_DOUBLE_EQ(summary.cost.core_seconds, 8 * 50.0 * 2);
+  EXPECT_DOUBLE_EQ(summary.cost.core_seconds, 8 * 50.0 * 2);  // cores of the manifests
 }
 
 TEST(Summary, EvaluationKeepsTheOrderOfTheConfiguration) {
@@ -72,7 +72,10 @@ TEST(Summary, UnfinishedRunSaysSo) {
   run.fill();
   std::filesystem::remove_all(run.folder() / "stages/evaluate");
   EXPECT_EQ(summarise_run(synthetic_config(), run.folder()).status, "waiting");
-  run.put("stages/search/result.json", "{\"status\": \"stopped\"}");
+  std::filesystem::remove(run.folder() / "stages/search/manifest.json");
+  run.put("stages/search/state.json", R"({"status": "failed", "reason": "disk full"})");
+  EXPECT_EQ(summarise_run(synthetic_config(), run.folder()).status, "failed");
+  run.put("stages/search/state.json", R"({"status": "stopped", "reason": ""})");
   EXPECT_EQ(summarise_run(synthetic_config(), run.folder()).status, "stopped");
 }
 

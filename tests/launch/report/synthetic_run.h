@@ -97,6 +97,7 @@ class SyntheticRun {
     const RunConfig config = synthetic_config();
     for (const StageConfig& stage : config.stages) {
       put("stages/" + stage.name + "/result.json", result_of(stage).dump());
+      put("stages/" + stage.name + "/manifest.json", R"({"seconds": 50.0, "cores": 2.0})");
       if (stage.trains()) put("stages/" + stage.name + "/metrics.jsonl", metrics_of(stage));
     }
     nlohmann::json rows;
