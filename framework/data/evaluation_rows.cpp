@@ -15,12 +15,12 @@ EvaluationRows::EvaluationRows(std::shared_ptr<const TokenFile> file, int length
   rows_ = targets <= 0 ? 0 : std::max<std::int64_t>(0, targets - length + stride - 1) / stride + 1;
 }
 
-EvaluationRow EvaluationRows::row(std::int64_t index) const {
+ScoredRow EvaluationRows::row(std::int64_t index) const {
   PERYTON_CHECK(index >= 0 && index < rows_);
   const std::int64_t begin = index * (length_ - context_);
   std::int64_t document = file_->document_at(begin);
   std::int32_t start = 0;
-  EvaluationRow row;
+  ScoredRow row;
   for (std::int32_t t = 0; t <= length_; ++t) {
     const std::int64_t at = begin + t;
     const bool inside = at < file_->tokens();

@@ -161,7 +161,7 @@ TEST_P(EvaluationLengths, ScoresEveryTokenOnce) {
   const EvaluationRows rows(file, length, context);
   std::map<std::int64_t, std::map<std::int32_t, int>> scored;
   for (std::int64_t r = 0; r < rows.size(); ++r) {
-    const EvaluationRow row = rows.row(r);
+    const ScoredRow row = rows.row(r);
     std::int32_t start = 0;
     for (std::size_t t = 0; t < static_cast<std::size_t>(length); ++t) {
       if (row.ids[t] == kEnd) start = static_cast<std::int32_t>(t);
