@@ -42,10 +42,10 @@ void rename_folder(const fs::path& from, const fs::path& to) {
 void delete_checkpoint(const fs::path& folder, const FaultPoint& at_point) {
   const fs::path doomed =
       folder.parent_path() / (std::string(kDeleting) + folder.filename().string());
-  fs::remove_all(doomed);
+  remove_folder(doomed);
   rename_folder(folder, doomed);
   reach(at_point, "delete-renamed");
-  fs::remove_all(doomed);
+  remove_folder(doomed);
 }
 
 // Gives a finished folder its name. One that has it already (a damaged one, written again after a
@@ -57,7 +57,7 @@ void publish(const fs::path& temporary, const fs::path& folder, const FaultPoint
   }
   if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0) {
     reach(at_point, "exchanged");
-    fs::remove_all(temporary);
+    remove_folder(temporary);
     return;
   }
   delete_checkpoint(folder, at_point);
@@ -100,7 +100,7 @@ void CheckpointStore::remove_stale() const {
     const std::string name = entry.path().filename().string();
     if (name.starts_with(kSaving) || name.starts_with(kDeleting)) stale.push_back(entry.path());
   }
-  for (const fs::path& path : stale) fs::remove_all(path);
+  for (const fs::path& path : stale) remove_folder(path);
 }
 
 void CheckpointStore::save(std::int64_t step, std::span<const NamedTensor> tensors,

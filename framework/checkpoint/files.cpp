@@ -108,6 +108,12 @@ void make_folder(const std::filesystem::path& folder) {
   }
 }
 
+void remove_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  if (error) fail_system("cannot remove the folder: " + error.message(), folder.string());
+}
+
 std::string read_file(const std::filesystem::path& path) {
   const auto file = MappedFile::open(path);
   return {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()};

@@ -48,6 +48,9 @@ void fsync_folder(const std::filesystem::path& folder);
 // Creates a folder and what is missing above it; failures are system errors.
 void make_folder(const std::filesystem::path& folder);
 
+// Removes a folder with all that is in it, if it is there; failures are system errors.
+void remove_folder(const std::filesystem::path& folder);
+
 // The whole file. Missing or unreadable is the user's error.
 std::string read_file(const std::filesystem::path& path);
 

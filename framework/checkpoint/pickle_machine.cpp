@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/checkpoint/pickle_machine.h"
 
-#include <cstring>
 #include <deque>
 #include <unordered_map>
 
+#include "framework/checkpoint/pickle_reader.h"
 #include "framework/checkpoint/pickle_value.h"
 #include "framework/core/error.h"
 
@@ -12,38 +12,22 @@ namespace peryton {
 namespace {
 
 using pickle::Kind;
+using pickle::PickleReader;
 using pickle::Value;
 
 // A table of a thousand tensors takes 0.2 MB; values take far more memory than the text they come
 // from.
 constexpr std::size_t kMaxPickleBytes = std::size_t{16} << 20;
 
-// Hostile text goes into messages: keep it on one printable line.
-std::string printable(std::string_view text) {
-  std::string safe;
-  for (const char c : text.substr(0, 200)) safe += c >= 0x20 && c < 0x7f ? c : '?';
-  return safe;
-}
-
 class Machine {
  public:
-  Machine(std::span<const std::byte> pickle, const std::string& where)
-      : pickle_(pickle), where_(where) {}
+  Machine(std::span<const std::byte> pickle, const std::string& where) : reader_(pickle, where) {}
 
   const Value& run() {
-    while (step(static_cast<unsigned char>(take(1)[0]))) {
+    while (step(static_cast<unsigned char>(reader_.take(1)[0]))) {
     }
-    if (stack_.size() != 1) malformed("it does not end with one value");
+    if (stack_.size() != 1) reader_.malformed("it does not end with one value");
     return *stack_.back();
-  }
-
-  [[noreturn]] void malformed(const std::string& what) const {
-    fail_input(fmt::format("damaged pickle at byte {}: {}", at_, what), where_,
-               "the file is damaged or incomplete: copy or download it again");
-  }
-  [[noreturn]] void forbidden(const std::string& what) const {
-    fail_input(what + "; a table of weights needs no such thing, so nothing was called", where_,
-               "do not trust this file; use a model.safetensors of the same model");
   }
 
  private:
@@ -51,28 +35,6 @@ class Machine {
   bool step_literal(unsigned char opcode);
   bool step_container(unsigned char opcode);
   bool step_object(unsigned char opcode);
-
-  std::span<const std::byte> take(std::uint64_t count) {
-    if (count > pickle_.size() - at_) malformed("it ends too early");
-    const auto bytes = pickle_.subspan(at_, count);
-    at_ += count;
-    return bytes;
-  }
-  template <class T>
-  T number() {
-    T value;
-    std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
-    return value;
-  }
-  std::string text(std::uint64_t count) {
-    const auto bytes = take(count);
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  }
-  std::string line() {
-    std::string text;
-    for (char c = number<char>(); c != '\n'; c = number<char>()) text += c;
-    return text;
-  }
 
   Value& make(Kind kind) {
     arena_.emplace_back().kind = kind;
@@ -90,13 +52,15 @@ class Machine {
     push(value);
   }
   Value& pop() {
-    if (stack_.empty() || stack_.back()->kind == Kind::kMark) malformed("its stack is empty");
+    if (stack_.empty() || stack_.back()->kind == Kind::kMark) {
+      reader_.malformed("its stack is empty");
+    }
     Value& value = *stack_.back();
     stack_.pop_back();
     return value;
   }
   Value& top(Kind kind) {
-    if (stack_.empty() || stack_.back()->kind != kind) malformed("a value of a wrong kind");
+    if (stack_.empty() || stack_.back()->kind != kind) reader_.malformed("a value of a wrong kind");
     return *stack_.back();
   }
   std::vector<Value*> pop_to_mark();
@@ -114,18 +78,16 @@ class Machine {
   void push_long(std::size_t count);
   void set_items(const std::vector<Value*>& items);
   void remember(std::uint64_t key) {
-    if (stack_.empty()) malformed("its stack is empty");
+    if (stack_.empty()) reader_.malformed("its stack is empty");
     memo_[key] = stack_.back();
   }
   void recall(std::uint64_t key) {
     const auto found = memo_.find(key);
-    if (found == memo_.end()) malformed("it recalls what it never stored");
+    if (found == memo_.end()) reader_.malformed("it recalls what it never stored");
     stack_.push_back(found->second);
   }
 
-  std::span<const std::byte> pickle_;
-  const std::string& where_;
-  std::uint64_t at_ = 0;
+  PickleReader reader_;
   std::deque<Value> arena_;
   std::vector<Value*> stack_;
   std::unordered_map<std::uint64_t, Value*> memo_;
@@ -138,12 +100,14 @@ std::vector<Value*> Machine::pop_to_mark() {
     stack_.resize(i);
     return items;
   }
-  malformed("no mark on its stack");
+  reader_.malformed("no mark on its stack");
 }
 
 void Machine::push_global(const std::string& module, const std::string& name) {
   const std::string full = module + "." + name;
-  if (!pickle::is_known_global(full)) forbidden("the file asks for '" + printable(full) + "'");
+  if (!pickle::is_known_global(full)) {
+    reader_.forbidden("the file asks for '" + pickle::printable(full) + "'");
+  }
   Value& value = make(Kind::kGlobal);
   value.text = full;
   push(value);
@@ -151,8 +115,8 @@ void Machine::push_global(const std::string& module, const std::string& name) {
 
 // Two's complement, little-endian, of any length up to 8.
 void Machine::push_long(std::size_t count) {
-  if (count > 8) malformed("an integer beyond 64 bits");
-  const auto bytes = take(count);
+  if (count > 8) reader_.malformed("an integer beyond 64 bits");
+  const auto bytes = reader_.take(count);
   std::uint64_t value =
       count > 0 && (std::to_integer<unsigned>(bytes[count - 1]) & 0x80) ? ~0ull : 0;
   for (std::size_t i = count; i-- > 0;) {
@@ -162,7 +126,7 @@ void Machine::push_long(std::size_t count) {
 }
 
 void Machine::set_items(const std::vector<Value*>& items) {
-  if (items.size() % 2 != 0) malformed("a key without a value");
+  if (items.size() % 2 != 0) reader_.malformed("a key without a value");
   Value& dictionary = top(Kind::kDictionary);
   for (std::size_t i = 0; i < items.size(); i += 2) {
     dictionary.pairs.emplace_back(items[i], items[i + 1]);
@@ -172,11 +136,11 @@ void Machine::set_items(const std::vector<Value*>& items) {
 bool Machine::step(unsigned char opcode) {
   if (opcode == '.') return false;  // STOP
   if (opcode == 0x80) {             // PROTO
-    if (number<std::uint8_t>() > 5) malformed("an unknown protocol");
+    if (reader_.number<std::uint8_t>() > 5) reader_.malformed("an unknown protocol");
     return true;
   }
   if (step_literal(opcode) || step_container(opcode) || step_object(opcode)) return true;
-  forbidden(fmt::format("the file uses the pickle instruction 0x{:02x}", opcode));
+  reader_.forbidden(fmt::format("the file uses the pickle instruction 0x{:02x}", opcode));
 }
 
 bool Machine::step_literal(unsigned char opcode) {
@@ -191,35 +155,35 @@ bool Machine::step_literal(unsigned char opcode) {
       push_integer(0, Kind::kBool);
       return true;
     case 'J':
-      push_integer(number<std::int32_t>());
+      push_integer(reader_.number<std::int32_t>());
       return true;  // BININT
     case 'K':
-      push_integer(number<std::uint8_t>());
+      push_integer(reader_.number<std::uint8_t>());
       return true;  // BININT1
     case 'M':
-      push_integer(number<std::uint16_t>());
+      push_integer(reader_.number<std::uint16_t>());
       return true;  // BININT2
     case 0x8a:
-      push_long(number<std::uint8_t>());
+      push_long(reader_.number<std::uint8_t>());
       return true;  // LONG1
     case 'G':
-      take(8);
+      reader_.take(8);
       push(make(Kind::kReal));
       return true;  // BINFLOAT: none is ever used
     case 'X':
-      push_text(text(number<std::uint32_t>()));
+      push_text(reader_.text(reader_.number<std::uint32_t>()));
       return true;
     case 0x8c:
-      push_text(text(number<std::uint8_t>()));
+      push_text(reader_.text(reader_.number<std::uint8_t>()));
       return true;
     case 0x8d:
-      push_text(text(number<std::uint64_t>()));
+      push_text(reader_.text(reader_.number<std::uint64_t>()));
       return true;
     case 'U':
-      push_text(text(number<std::uint8_t>()));
+      push_text(reader_.text(reader_.number<std::uint8_t>()));
       return true;  // Python 2 text
     case 'T':
-      push_text(text(number<std::uint32_t>()));
+      push_text(reader_.text(reader_.number<std::uint32_t>()));
       return true;
     default:
       return false;
@@ -280,8 +244,8 @@ bool Machine::step_container(unsigned char opcode) {
 bool Machine::step_object(unsigned char opcode) {
   switch (opcode) {
     case 'c': {  // GLOBAL
-      const std::string module = line();
-      push_global(module, line());
+      const std::string module = reader_.line();
+      push_global(module, reader_.line());
       return true;
     }
     case 0x93: {  // STACK_GLOBAL
@@ -292,10 +256,11 @@ bool Machine::step_object(unsigned char opcode) {
     case 'R': {  // REDUCE
       const Value& arguments = pop();
       const Value& function = pop();
-      if (function.kind != Kind::kGlobal) forbidden("the file calls something that is no function");
+      if (function.kind != Kind::kGlobal)
+        reader_.forbidden("the file calls something that is no function");
       Value& result = make(Kind::kNone);
       if (!pickle::apply(function.text, arguments, result)) {
-        malformed("'" + function.text + "' with arguments it does not take");
+        reader_.malformed("'" + function.text + "' with arguments it does not take");
       }
       push(result);
       return true;
@@ -309,27 +274,28 @@ bool Machine::step_object(unsigned char opcode) {
     case 'Q': {  // BINPERSID
       const Value& id = pop();
       Value& storage = make(Kind::kStorage);
-      if (!pickle::storage_from_id(id, storage)) malformed("a reference that is no storage");
+      if (!pickle::storage_from_id(id, storage))
+        reader_.malformed("a reference that is no storage");
       push(storage);
       return true;
     }
     case 'q':
-      remember(number<std::uint8_t>());
+      remember(reader_.number<std::uint8_t>());
       return true;
     case 'r':
-      remember(number<std::uint32_t>());
+      remember(reader_.number<std::uint32_t>());
       return true;
     case 0x94:
       remember(memo_.size());
       return true;  // MEMOIZE
     case 'h':
-      recall(number<std::uint8_t>());
+      recall(reader_.number<std::uint8_t>());
       return true;
     case 'j':
-      recall(number<std::uint32_t>());
+      recall(reader_.number<std::uint32_t>());
       return true;
     case 0x95:
-      take(8);
+      reader_.take(8);
       return true;  // FRAME
     default:
       return false;
@@ -350,7 +316,7 @@ std::map<std::string, PickledTensor> read_tensor_pickle(std::span<const std::byt
   for (const auto& [key, value] : root.pairs) {
     if (key->kind != Kind::kText) fail_input("has a tensor whose name is not text", where);
     if (value->kind != Kind::kTensor) {
-      fail_input(fmt::format("'{}' is not a tensor", printable(key->text)), where,
+      fail_input(fmt::format("'{}' is not a tensor", pickle::printable(key->text)), where,
                  "save model.state_dict() alone, without optimiser or settings");
     }
     tensors[key->text] = value->tensor;
