@@ -75,8 +75,14 @@ class Backoff {
 }  // namespace
 
 void ProgressEngine::progress() {
-  if (active_.empty()) return;
-  std::erase_if(active_, [](const auto& operation) { return operation->advance(); });
+  // Not erase_if: an operation that throws must leave the list whole.
+  for (std::size_t i = 0; i < active_.size();) {
+    if (active_[i]->advance()) {
+      active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(i));
+    } else {
+      ++i;
+    }
+  }
 }
 
 void ProgressEngine::wait_until(const std::function<bool()>& done) {

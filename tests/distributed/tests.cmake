@@ -6,10 +6,13 @@ if(MPI_CXX_FOUND)
     if(NOT ARG_EXIT_CODE)
       set(ARG_EXIT_CODE 0)
     endif()
-    add_test(NAME ${name}_${ranks} COMMAND sh -c "\"$@\"; test $? -eq ${ARG_EXIT_CODE}" sh ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none
-             ${MPIEXEC_NUMPROC_FLAG} ${ranks} $<TARGET_FILE:${program}> ${ARG_ARGUMENTS})
-    set_tests_properties(${name}_${ranks} PROPERTIES LABELS "cpu;mpi" PROCESSORS ${ranks} TIMEOUT 120
-                         ENVIRONMENT "OMPI_MCA_rmaps_base_oversubscribe=1;OMPI_MCA_btl_vader_single_copy_mechanism=none")
+    add_test(NAME ${name}_${ranks}
+             COMMAND sh -c "\"$@\"; test $? -eq ${ARG_EXIT_CODE}" sh ${MPIEXEC_EXECUTABLE}
+             --allow-run-as-root --oversubscribe --bind-to none ${MPIEXEC_NUMPROC_FLAG} ${ranks}
+             $<TARGET_FILE:${program}> ${ARG_ARGUMENTS})
+    set_tests_properties(${name}_${ranks} PROPERTIES
+                         LABELS "cpu;mpi" PROCESSORS ${ranks} TIMEOUT 120
+                         ENVIRONMENT OMPI_MCA_btl_vader_single_copy_mechanism=none)
   endfunction()
 
   add_executable(mpi_collectives ${CMAKE_CURRENT_SOURCE_DIR}/distributed/mpi_collectives.cpp)

@@ -77,6 +77,22 @@ TEST(ThreadRanks, DifferentSizesAreAnErrorNotAHang) {
                Error);
 }
 
+TEST(ThreadRanks, AFailedOperationKeepsFailing) {
+  EXPECT_THROW(run_ranks(2,
+                         [](Communicator& ranks) {
+                           if (ranks.rank() == 1) return;
+                           const Tensor first = Tensor::zeros(DType::kFloat32, {8}),
+                                        second = Tensor::zeros(DType::kFloat32, {8});
+                           Pending one = ranks.start_all_reduce(first);
+                           Pending two = ranks.start_all_reduce(second);
+                           EXPECT_THROW(one.wait(), Error);
+                           EXPECT_THROW(ranks.progress(), Error);
+                           EXPECT_THROW(ranks.progress(), Error);
+                           two.wait();
+                         }),
+               Error);
+}
+
 TEST(ThreadRanks, AbortStopsAll) {
   EXPECT_THROW(run_ranks(3,
                          [](Communicator& ranks) {
