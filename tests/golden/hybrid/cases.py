@@ -55,7 +55,7 @@ CASES = [
          projectors="two_layer_skip"),
     Case("linear_skip", 68, "transition", {"twin": [0, 2, 3], "mamba": [0, 1, 4]},
          projectors="linear_skip"),
-    Case("narrow", 69, "transition", _TWO, width=20),
+    Case("narrow", 269, "transition", _TWO, width=20),
     Case("one_hot_switch_transition", 70, "transition", _TWO, alpha=((1.0, 0.0), (0.0, 1.0))),
     Case("one_hot_switch_manticore", 71, "manticore", _TWO, alpha=((0.0, 1.0), (1.0, 0.0))),
 ]
