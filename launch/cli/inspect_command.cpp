@@ -12,7 +12,8 @@ namespace {
 
 constexpr const char* kUsage =
     "usage: peryton inspect MODEL [MODEL ...]\n\n"
-    "Shows what is in model folders (config.json and weights) and run folders: family, width,\n"
+    "Shows what is in model folders (config.json and weights), runs and checkpoints: family, "
+    "width,\n"
     "blocks, vocabulary, parameters, tokenizer. Of several models it also tells, pair by pair, "
     "what\n"
     "fits with what, how to mend what does not, and a configuration that joins them.\n";
@@ -33,6 +34,8 @@ int inspect_command(const std::vector<std::string>& arguments) {
       fail_input("unknown option '" + argument + "'", "", "peryton inspect --help");
     if (is_run_folder(argument)) {
       text += run_text(argument, registry) + "\n";
+    } else if (is_checkpoint_folder(argument)) {
+      text += checkpoint_text(argument) + "\n";
     } else if (is_hybrid_folder(argument)) {
       text += hybrid_text(argument) + "\n";
     } else {

@@ -2,6 +2,7 @@
 #include "launch/inspect/model_facts.h"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -16,13 +17,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// Up to the first of "-_." that follows a letter or digit, in lower case.
+// Up to the first character that is no letter, digit or underscore, in lower case.
 std::string short_name(const fs::path& folder) {
   const fs::path clean = fs::absolute(folder / ".").lexically_normal().parent_path();
   std::string name;
   for (const char c : clean.filename().string()) {
     const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte)) {
+    if (std::isalnum(byte) || c == '_') {
       name += static_cast<char>(std::tolower(byte));
     } else if (!name.empty()) {
       break;

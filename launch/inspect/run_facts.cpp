@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "framework/checkpoint/checkpoint.h"
 #include "framework/checkpoint/json_text.h"
 #include "launch/inspect/model_facts.h"
 
@@ -34,6 +35,26 @@ std::string indented(const std::string& text) {
 bool is_run_folder(const fs::path& folder) { return fs::is_directory(folder / "stages"); }
 
 bool is_hybrid_folder(const fs::path& folder) { return fs::exists(folder / "hybrid.json"); }
+
+bool is_checkpoint_folder(const fs::path& folder) {
+  return fs::exists(folder / "manifest.json") && fs::exists(folder / "state.json");
+}
+
+std::string checkpoint_text(const fs::path& folder) {
+  const Checkpoint checkpoint = Checkpoint::open(folder);
+  std::int64_t elements = 0, bytes = 0;
+  for (const std::string& name : checkpoint.names()) {
+    elements += checkpoint.info(name).elements();
+    bytes += checkpoint.info(name).bytes();
+  }
+  const auto metric = checkpoint.metric();
+  return fmt::format(
+      "{}\n  checkpoint  step {}, {}\n  tensors     {} of {} values ({:.1f} MB), checksums are "
+      "right\n",
+      folder.string(), checkpoint.step(),
+      metric ? fmt::format("metric {:.6g}", *metric) : "no metric", checkpoint.names().size(),
+      elements, static_cast<double>(bytes) / 1e6);
+}
 
 std::string hybrid_text(const fs::path& folder) {
   const fs::path file = folder / "hybrid.json";

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "framework/checkpoint/checkpoint.h"
 #include "tests/framework/checkpoint/support.h"
 
 namespace peryton {
@@ -27,6 +28,20 @@ TEST(RunFacts, EveryStageIsNamed) {
               AllOf(HasSubstr("stage search\n"), HasSubstr("component   neox from ../../a/model"),
                     HasSubstr("alpha 0     0.250 0.750\n"), HasSubstr("stage evaluate\n  no model"),
                     HasSubstr("stage broken\n  cannot be read")));
+}
+
+TEST(RunFacts, Checkpoint) {
+  const ScratchFolder scratch;
+  CheckpointStore store(scratch.path());
+  const std::vector<NamedTensor> tensors = {{"w", Tensor::zeros(DType::kFloat32, {3, 2})}};
+  store.save(7, tensors, {{{"step", 7}}, 1.25, {}});
+  ASSERT_TRUE(is_checkpoint_folder(store.folder_of(7)));
+  EXPECT_FALSE(is_checkpoint_folder(scratch.path()));
+  EXPECT_THAT(checkpoint_text(store.folder_of(7)),
+              AllOf(HasSubstr("step 7, metric 1.25"), HasSubstr("1 of 6 values")));
+  put_file(store.folder_of(7) / "state.json", "{}");
+  EXPECT_THAT(input_error_of([&] { checkpoint_text(store.folder_of(7)); }),
+              HasSubstr("state.json"));
 }
 
 TEST(RunFacts, DamagedHybridIsTheUsersError) {
