@@ -29,9 +29,10 @@ Json describe_source(const SourceSettings& source) {
   for (const auto& file : source_files(source)) {
     files.push_back({file.extension().string(), hash_of(read_whole_file(file))});
   }
-  return {{"files", std::move(files)},     {"field", source.field},
-          {"prompt", source.prompt_field}, {"completion", source.completion_field},
-          {"weight", source.weight},       {"documents", source.documents}};
+  return {{"files", std::move(files)},       {"field", source.field},
+          {"prompt", source.prompt_field},   {"completion", source.completion_field},
+          {"json_lines", source.json_lines}, {"weight", source.weight},
+          {"documents", source.documents}};
 }
 
 Json describe_tokenizer(const TokenizerSettings& tokenizer) {

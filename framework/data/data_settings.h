@@ -20,7 +20,8 @@ struct SourceSettings {
   // How a plain-text file becomes documents: "auto", "file", "blank_line", "lines:N", "pieces:N" or
   // "starts:REGEX" (documents.h); "auto" makes one document of an HTML file. JSONL: one a line.
   std::string documents = "auto";
-  std::string where;  // place in the user's file, for errors ("my.yaml:3:12"); may be empty
+  bool json_lines = false;  // read the file as JSONL whatever its name ends in
+  std::string where;        // place in the user's file, for errors ("my.yaml:3:12"); may be empty
 };
 
 struct SplitSettings {

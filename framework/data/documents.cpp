@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "framework/core/error.h"
 #include "framework/data/html.h"
+#include "framework/data/json_lines.h"
 #include "framework/data/utf8.h"
 #include "framework/data/whole_file.h"
 
@@ -28,37 +27,6 @@ Kind kind_of(const std::filesystem::path& path) {
   return std::find(text.begin(), text.end(), extension) != text.end() ? Kind::kText : Kind::kOther;
 }
 
-// The field of a JSON line as text.
-std::string field_of(const nlohmann::json& line, const std::string& name,
-                     const std::string& where) {
-  const auto found = line.find(name);
-  if (found == line.end()) {
-    std::string names;
-    for (const auto& [key, value] : line.items()) names += (names.empty() ? "" : ", ") + key;
-    fail_input(fmt::format("no field '{}'", name), where, "the line has: " + names);
-  }
-  if (!found->is_string()) {
-    fail_input(fmt::format("field '{}' is not text but {}", name, found->type_name()), where);
-  }
-  return found->get<std::string>();
-}
-
-Document parse_line(const std::string& line, const SourceSettings& source,
-                    const std::string& where) {
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(line);
-  } catch (const nlohmann::json::parse_error& error) {
-    fail_input(fmt::format("not JSON, byte {} of the line", error.byte), where,
-               "every line must be one JSON object");
-  }
-  if (!json.is_object())
-    fail_input("not a JSON object", where, "every line must be one JSON object");
-  if (source.prompt_field.empty()) return {"", field_of(json, source.field, where), where};
-  return {field_of(json, source.prompt_field, where),
-          field_of(json, source.completion_field, where), where};
-}
-
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
 }
@@ -66,26 +34,17 @@ bool is_blank(std::string_view text) {
 // The number of documents.
 std::int64_t read_json_lines(const std::filesystem::path& path, const SourceSettings& source,
                              const std::function<void(Document&&)>& take) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail_input("cannot be read", path.string());
-  std::string line;
-  std::int64_t count = 0, documents = 0, offset = 0;
-  while (std::getline(in, line)) {
-    const std::string where = fmt::format("{}:{}", path.string(), ++count);
-    const std::size_t wrong = find_invalid_utf8(line);
-    if (wrong != std::string::npos) {
-      fail_input(fmt::format("not UTF-8: byte {} of the file is wrong",
-                             offset + static_cast<std::int64_t>(wrong)),
-                 where);
-    }
-    offset += static_cast<std::int64_t>(line.size()) + 1;
-    if (count == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
-    if (is_blank(line)) continue;
-    Document document = parse_line(line, source, where);
-    if (is_blank(document.text)) continue;
+  std::int64_t documents = 0;
+  for_each_json_line(path, [&](const nlohmann::json& line, const std::string& where) {
+    Document document;
+    document.origin = where;
+    const bool prompted = !source.prompt_field.empty();
+    if (prompted) document.prompt = json_text_field(line, source.prompt_field, where);
+    document.text = json_text_field(line, prompted ? source.completion_field : source.field, where);
+    if (is_blank(document.text)) return;
     take(std::move(document));
     ++documents;
-  }
+  });
   return documents;
 }
 
@@ -141,7 +100,7 @@ void for_each_document(const SourceSettings& source, const std::function<void(Do
   const auto files = source_files(source);
   std::int64_t documents = 0;
   for (const auto& file : files) {
-    const Kind kind = kind_of(file);
+    const Kind kind = source.json_lines ? Kind::kJsonLines : kind_of(file);
     check_fields(source, kind == Kind::kJsonLines);
     documents += kind == Kind::kJsonLines ? read_json_lines(file, source, take)
                                           : read_text(file, source, kind == Kind::kHtml, take);

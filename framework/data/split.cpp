@@ -56,7 +56,8 @@ void take(std::vector<Group>& groups, double wanted, Side side, std::vector<Side
     taken += static_cast<double>(group.bytes);
     for (const std::size_t d : group.documents) sides[d] = side;
   };
-  // What does not fit is passed over until most is taken; going on to the end would favour small ones.
+  // What does not fit is passed over until most is taken; going on to the end would favour small
+  // ones.
   constexpr double kEnough = 0.9;
   for (Group& group : groups) {
     if (group.taken) continue;

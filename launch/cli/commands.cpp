@@ -10,10 +10,14 @@
 namespace peryton {
 
 int inspect_command(const std::vector<std::string>& arguments);
+int tokenize_command(const std::vector<std::string>& arguments);
+int tokenizer_command(const std::vector<std::string>& arguments);
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
       {"inspect", "shows what is in models, and what fits with what", inspect_command},
+      {"tokenize", "turns text into a token file", tokenize_command},
+      {"tokenizer", "learns a vocabulary; encodes and decodes text", tokenizer_command},
   };
   return table;
 }
