@@ -14,7 +14,8 @@ namespace peryton {
 namespace {
 
 using testing::HasSubstr;
-using namespace testing_support;  // NOLINT: the helpers of this folder
+using namespace std::string_literals;  // NOLINT: text with zero bytes
+using namespace testing_support;       // NOLINT: the helpers of this folder
 
 void read_pickle(const std::string& pickle) {
   read_tensor_pickle(std::as_bytes(std::span(pickle.data(), pickle.size())), "p");
@@ -48,11 +49,10 @@ TEST(TorchPickle, OtherContentIsExplained) {
 
 TEST(TorchPickle, InstructionsThatCanCallAreRefused) {
   for (const std::string& pickle :
-       {std::string("\x80\x02(cos\nsystem\nX\x02\0\0\0idtR.", 26),                // GLOBAL, REDUCE
-        std::string("(X\x02\0\0\0idios\nsystem\n.", 20),                          // INST
-        std::string("\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.", 24),  // STACK_GLOBAL
-        std::string("\x80\x02)\x81."), std::string("\x80\x02\x82\x01."), std::string("P1\n."),
-        std::string("\x80\x02(o.")}) {
+       {"\x80\x02(cos\nsystem\nX\x02\0\0\0idtR."s,                // GLOBAL, REDUCE
+        "(X\x02\0\0\0idios\nsystem\n."s,                          // INST
+        "\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R."s,  // STACK_GLOBAL
+        "\x80\x02)\x81."s, "\x80\x02\x82\x01."s, "P1\n."s, "\x80\x02(o."s}) {
     EXPECT_THAT(input_error_of([&] { read_pickle(pickle); }), HasSubstr("nothing was called"));
   }
 }
@@ -60,7 +60,7 @@ TEST(TorchPickle, InstructionsThatCanCallAreRefused) {
 TEST(TorchPickle, HostileShapesOfPickles) {
   const std::string deep = "\x80\x02)" + std::string(200000, '\x85') + ".";  // nested tuples
   EXPECT_THAT(input_error_of([&] { read_pickle(deep); }), HasSubstr("dictionary"));
-  EXPECT_THAT(input_error_of([&] { read_pickle("\x80\x02]q" + std::string("\0h\0a.", 5)); }),
+  EXPECT_THAT(input_error_of([&] { read_pickle("\x80\x02]q" + "\0h\0a."s); }),
               HasSubstr("dictionary"));  // a list that holds itself
   for (const char* broken : {"", ".", "t.", "}", "u.", "}(NNNu.", "R.", "NR.", "Q.", "h\x01.",
                              "q\x01.", "b.", "}b.", "X\xff\xff\xff\x7fzz", "\x8a\x09"}) {
