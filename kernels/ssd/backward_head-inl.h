@@ -51,9 +51,7 @@ struct HeadPlace {
     return args.d_x + block.row * args.d_x_strides.batch +
            (chunk.begin + j) * args.d_x_strides.token + head * width();
   }
-  LeftTile<T> b() const {
-    return {args.b_at(block.row, chunk.begin, block.group), args.b_strides.token, 1};
-  }
+  LeftTile<T> b() const { return {tiles.b_rows, args.shape.state, 1}; }
 };
 
 // From scores and K: weights = G CB, d_scores += G Delta K, and the sums R and Kc.

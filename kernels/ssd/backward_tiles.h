@@ -10,6 +10,7 @@ namespace peryton::kernels::cpu {
 // Scratch memory of one worker; "columns" are transposed tiles [.., token].
 template <class T>
 struct BackwardTiles {
+  T *b_rows, *c_rows;                                           // [L, N]
   T *b_columns, *c_columns, *d_b_columns, *d_c_columns, *part;  // [N, L]
   T *scores, *weights, *products, *d_scores;                    // [L, L]
   T *x_columns, *y_columns;                                     // [P, L]
@@ -19,7 +20,7 @@ struct BackwardTiles {
 
   BackwardTiles(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk) {
     const std::int64_t padded = ssd_padded(chunk);
-    for (T** tile : {&b_columns, &c_columns, &d_b_columns, &d_c_columns, &part}) {
+    for (T** tile : {&b_rows, &c_rows, &b_columns, &c_columns, &d_b_columns, &d_c_columns, &part}) {
       *tile = scratch.take(shape.state * padded);
     }
     for (T** tile : {&scores, &weights, &products, &d_scores}) {

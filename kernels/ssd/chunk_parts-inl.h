@@ -56,16 +56,26 @@ void ComputeSteps(const SsdArgs<T>& args, const SsdChunk& chunk, std::int64_t ro
   steps.total = steps.entering[padded - 1];
 }
 
-// scores[i, j] = C_i . B_j for j <= i; b_columns is B transposed.
+// B and C of one chunk and group, packed; scores[i, j] = C_i . B_j for j <= i.
+template <class T>
+struct GroupTiles {
+  T *b_rows, *c_rows;  // [L, N]
+  T* b_columns;        // [N, L]
+  T* scores;           // [L, L]
+};
+
 template <class T>
 void ComputeScores(const SsdArgs<T>& args, const SsdChunk& chunk, const HeadBlock& block,
-                   std::int64_t padded, T* b_columns, T* scores) {
-  const SsdShape& shape = args.shape;
-  Transpose(args.b_at(block.row, chunk.begin, block.group), args.b_strides.token, chunk.length,
-            shape.state, b_columns, padded);
-  const LeftTile<T> c{args.c_at(block.row, chunk.begin, block.group), args.c_strides.token, 1};
-  MultiplyTiles(c, b_columns, padded, scores, padded, chunk.length, padded, shape.state, false,
-                Part::kLowerResult);
+                   std::int64_t padded, const GroupTiles<T>& tiles) {
+  const std::int64_t state = args.shape.state;
+  for (std::int64_t j = 0; j < chunk.length; ++j) {
+    const std::int64_t t = chunk.begin + j;
+    std::copy_n(args.b_at(block.row, t, block.group), state, tiles.b_rows + j * state);
+    std::copy_n(args.c_at(block.row, t, block.group), state, tiles.c_rows + j * state);
+  }
+  Transpose(tiles.b_rows, state, chunk.length, state, tiles.b_columns, padded);
+  MultiplyTiles({tiles.c_rows, state, 1}, tiles.b_columns, padded, tiles.scores, padded,
+                chunk.length, padded, state, false, Part::kLowerResult);
 }
 
 }  // namespace

@@ -16,12 +16,17 @@ HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-// out += columns^T
+// out += columns^T, eight rows at a time.
 template <class T>
 void AddTransposed(const T* columns, std::int64_t padded, std::int64_t rows, std::int64_t state,
                    T* out, std::int64_t out_row) {
-  for (std::int64_t j = 0; j < rows; ++j) {
-    for (std::int64_t n = 0; n < state; ++n) out[j * out_row + n] += columns[n * padded + j];
+  for (std::int64_t j = 0; j < rows; j += 8) {
+    const std::int64_t count = std::min<std::int64_t>(8, rows - j);
+    for (std::int64_t n = 0; n < state; ++n) {
+      const T* source = columns + n * padded + j;
+      T* target = out + j * out_row + n;
+      for (std::int64_t k = 0; k < count; ++k) target[k * out_row] += source[k];
+    }
   }
 }
 
@@ -37,12 +42,10 @@ void StoreGroupGradients(const SsdBackwardArgs<T>& args, const SsdChunk& chunk,
       block.index * partials.block_elements +
       ((block.row * shape.tokens + chunk.begin) * shape.groups + block.group) * state;
   T *d_b = partials.d_b + offset, *d_c = partials.d_c + offset;
-  MultiplyTiles({tiles.d_scores, padded, 1}, args.b_at(block.row, chunk.begin, block.group),
-                args.b_strides.token, d_c, row, chunk.length, state, chunk.length, false,
-                Part::kLowerLeft);
-  MultiplyTiles({tiles.d_scores, 1, padded}, args.c_at(block.row, chunk.begin, block.group),
-                args.c_strides.token, d_b, row, chunk.length, state, chunk.length, false,
-                Part::kUpperLeft);
+  MultiplyTiles({tiles.d_scores, padded, 1}, tiles.b_rows, state, d_c, row, chunk.length, state,
+                chunk.length, false, Part::kLowerLeft);
+  MultiplyTiles({tiles.d_scores, 1, padded}, tiles.c_rows, state, d_b, row, chunk.length, state,
+                chunk.length, false, Part::kUpperLeft);
   AddTransposed(tiles.d_c_columns, padded, chunk.length, state, d_c, row);
   AddTransposed(tiles.d_b_columns, padded, chunk.length, state, d_b, row);
 }
@@ -75,9 +78,9 @@ void BackwardTask(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, st
   for (std::int64_t i = table.row_begin[block.row + 1] - 1; i >= table.row_begin[block.row]; --i) {
     const SsdChunk& chunk = table.chunks[i];
     const std::int64_t padded = ssd_padded(chunk.length);
-    ComputeScores<T>(args, chunk, block, padded, tiles.b_columns, tiles.scores);
-    Transpose(args.c_at(block.row, chunk.begin, block.group), args.c_strides.token, chunk.length,
-              shape.state, tiles.c_columns, padded);
+    ComputeScores<T>(args, chunk, block, padded,
+                     {tiles.b_rows, tiles.c_rows, tiles.b_columns, tiles.scores});
+    Transpose(tiles.c_rows, shape.state, chunk.length, shape.state, tiles.c_columns, padded);
     std::fill_n(tiles.d_scores, padded * padded, T(0));
     std::fill_n(tiles.d_b_columns, shape.state * padded, T(0));
     std::fill_n(tiles.d_c_columns, shape.state * padded, T(0));

@@ -20,11 +20,12 @@ namespace peryton::kernels::cpu {
 // Scratch memory of one worker.
 template <class T>
 struct ForwardTiles {
-  T *b_columns, *scores, *weights, *x, *y, *states, *delta, *sums, *entering, *leaving;
+  T *b_rows, *c_rows, *b_columns, *scores, *weights, *x, *y, *states, *delta, *sums, *entering,
+      *leaving;
 
   ForwardTiles(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk) {
     const std::int64_t padded = ssd_padded(chunk);
-    b_columns = scratch.take(shape.state * padded);
+    for (T** tile : {&b_rows, &c_rows, &b_columns}) *tile = scratch.take(shape.state * padded);
     scores = scratch.take(padded * padded);
     weights = scratch.take(padded * padded);
     x = scratch.take(chunk * shape.head_dim);
@@ -73,8 +74,8 @@ void ForwardChunk(const SsdForwardArgs<T>& args, const SsdChunk& chunk, const He
     Scale(args.x_at(block.row, chunk.begin + j, head), steps.delta[j], tiles.x + j * width, width);
   }
   if (chunk.continues) {
-    const LeftTile<T> c{args.c_at(block.row, chunk.begin, block.group), args.c_strides.token, 1};
-    MultiplyTiles(c, state, width, tiles.y, width, length, width, shape.state, false);
+    MultiplyTiles({tiles.c_rows, shape.state, 1}, state, width, tiles.y, width, length, width,
+                  shape.state, false);
     for (std::int64_t i = 0; i < length; ++i) {
       Scale(tiles.y + i * width, steps.entering[i], tiles.y + i * width, width);
     }
@@ -90,8 +91,8 @@ void ForwardChunk(const SsdForwardArgs<T>& args, const SsdChunk& chunk, const He
     Scale(tiles.x + i * width, steps.leaving[i], tiles.x + i * width, width);
   }
   if (chunk.continues) Scale(state, steps.total, state, shape.state_elements());
-  const LeftTile<T> b{args.b_at(block.row, chunk.begin, block.group), 1, args.b_strides.token};
-  MultiplyTiles(b, tiles.x, width, state, width, shape.state, width, length, chunk.continues);
+  MultiplyTiles({tiles.b_rows, 1, shape.state}, tiles.x, width, state, width, shape.state, width,
+                length, chunk.continues);
 }
 
 template <class T>
@@ -112,7 +113,8 @@ void ForwardTask(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std:
       std::copy_n(tiles.states, block.heads * size,
                   args.chunk_states + (i * shape.heads + block.first_head) * size);
     }
-    ComputeScores<T>(args, chunk, block, ssd_padded(chunk.length), tiles.b_columns, tiles.scores);
+    ComputeScores<T>(args, chunk, block, ssd_padded(chunk.length),
+                     {tiles.b_rows, tiles.c_rows, tiles.b_columns, tiles.scores});
     for (std::int64_t h = 0; h < block.heads; ++h) {
       ForwardChunk(args, chunk, block, block.first_head + h, tiles.states + h * size, tiles);
     }

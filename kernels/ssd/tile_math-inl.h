@@ -112,13 +112,22 @@ void MultiplyTiles(LeftTile<T> a, const T* b, std::int64_t b_row, T* c, std::int
   }
 }
 
-// out[j, i] = in[i, j]; columns of `out` from `rows` up to `padded` become zero.
+// out[j, i] = in[i, j]; columns of `out` from `rows` up to `padded` become zero. Eight rows at a
+// time: walking down a column of a wide array would use a few sets of the cache only.
 template <class T>
 void Transpose(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t columns, T* out,
                std::int64_t padded) {
+  std::int64_t i = 0;
+  for (; i + 8 <= rows; i += 8) {
+    const T* source = in + i * in_row;
+    for (std::int64_t j = 0; j < columns; ++j) {
+      T* target = out + j * padded + i;
+      for (std::int64_t k = 0; k < 8; ++k) target[k] = source[k * in_row + j];
+    }
+  }
   for (std::int64_t j = 0; j < columns; ++j) {
     T* target = out + j * padded;
-    for (std::int64_t i = 0; i < rows; ++i) target[i] = in[i * in_row + j];
+    for (std::int64_t k = i; k < rows; ++k) target[k] = in[k * in_row + j];
     std::fill(target + rows, target + padded, T(0));
   }
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/families/mamba2/config.h"
 
+#include <algorithm>
 #include <cmath>
 
-#include "framework/families/mamba2/json_reader.h"
+#include "framework/core/error.h"
+#include "framework/families/config_reader.h"
 
 namespace peryton::mamba2 {
 namespace {
 
 const char* const kSpecialIds[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
 
-void check(const Config& config, const JsonReader& reader) {
+void check(const Config& config, const ConfigReader& reader) {
   if (config.heads % config.groups != 0) {
     reader.refuse(
         fmt::format("{} heads do not divide into {} groups", config.heads, config.groups));
@@ -28,6 +30,29 @@ void check(const Config& config, const JsonReader& reader) {
   if (!(config.eps > 0)) reader.refuse("the norm's epsilon must be positive");
 }
 
+// transformers 5 writes infinity as {"__float__": "Infinity"}, older releases as a bare word.
+double limit_of(const nlohmann::json& value, const ConfigReader& reader) {
+  if (value.is_number()) return value.get<double>();
+  if (value.is_object() && value.value("__float__", "") == "Infinity") {
+    return std::numeric_limits<double>::infinity();
+  }
+  reader.refuse(fmt::format("a time step limit is {}, which is no number", value.dump()));
+}
+
+void read_limits(const nlohmann::json& json, const char* key, const ConfigReader& reader,
+                 Config& config) {
+  if (!reader.has(key)) return;
+  const nlohmann::json& value = json.at(key);
+  if (!value.is_array() || value.size() != 2) {
+    reader.refuse(fmt::format("'{}' is {}; it is a pair of numbers", key, value.dump()));
+  }
+  config.dt_min = limit_of(value[0], reader);
+  config.dt_max = limit_of(value[1], reader);
+  if (!(config.dt_min >= 0 && config.dt_min <= config.dt_max)) {
+    reader.refuse(fmt::format("'{}' needs 0 <= low <= high", key));
+  }
+}
+
 void read_special_ids(const nlohmann::json& json, Config& config) {
   for (const char* key : kSpecialIds) {
     if (json.contains(key)) config.special_ids[key] = json.at(key);
@@ -36,7 +61,7 @@ void read_special_ids(const nlohmann::json& json, Config& config) {
 
 // Defaults: class Mamba2Config of transformers.
 Config read_transformers(const nlohmann::json& json, const std::string& where) {
-  const JsonReader reader(json, where);
+  const ConfigReader reader(json, where);
   Config c;
   c.width = reader.count("hidden_size", 4096);
   c.layers = reader.count("num_hidden_layers", 64);
@@ -53,7 +78,7 @@ Config read_transformers(const nlohmann::json& json, const std::string& where) {
   c.start_min = reader.number("time_step_min", c.start_min);
   c.start_max = reader.number("time_step_max", c.start_max);
   c.start_floor = reader.number("time_step_floor", c.start_floor);
-  reader.range("time_step_limit", c.dt_min, c.dt_max);
+  read_limits(json, "time_step_limit", reader, c);
   c.projection_bias = reader.flag("use_bias", false);
   c.conv_bias = reader.flag("use_conv_bias", true);
   c.tied = reader.flag("tie_word_embeddings", false);
@@ -62,7 +87,7 @@ Config read_transformers(const nlohmann::json& json, const std::string& where) {
     reader.refuse("'norm_before_gate' is true", "transformers normalises after the gate only");
   }
   if (!reader.flag("rms_norm", true)) reader.refuse("'rms_norm' is false: not a known variant");
-  const std::string act = json.value("hidden_act", "silu");
+  const std::string act = reader.text("hidden_act", "silu");
   if (act != "silu" && act != "swish") {
     reader.refuse(fmt::format("'hidden_act' is '{}'; Mamba-2 here knows 'silu'", act));
   }
@@ -71,8 +96,8 @@ Config read_transformers(const nlohmann::json& json, const std::string& where) {
   return c;
 }
 
-void refuse_unsupported(const nlohmann::json& json, const JsonReader& top, const JsonReader& ssm,
-                        std::int64_t inner) {
+void refuse_unsupported(const nlohmann::json& json, const ConfigReader& top,
+                        const ConfigReader& ssm, std::int64_t inner) {
   if (json.contains("attn_layer_idx") && !json.at("attn_layer_idx").empty()) {
     top.refuse("the model mixes in attention layers ('attn_layer_idx')",
                "make a hybrid of a Mamba-2 and an attention component instead");
@@ -90,7 +115,7 @@ void refuse_unsupported(const nlohmann::json& json, const JsonReader& top, const
 
 // Defaults: class Mamba2 and MambaConfig of mamba_ssm.
 Config read_mamba_ssm(const nlohmann::json& json, const std::string& where) {
-  const JsonReader top(json, where), ssm(json.at("ssm_cfg"), where + ", ssm_cfg");
+  const ConfigReader top(json, where), ssm(json.at("ssm_cfg"), where + ", ssm_cfg");
   Config c;
   c.width = top.count("d_model");
   c.layers = top.count("n_layer");
@@ -107,7 +132,7 @@ Config read_mamba_ssm(const nlohmann::json& json, const std::string& where) {
   c.start_min = ssm.number("dt_min", c.start_min);
   c.start_max = ssm.number("dt_max", c.start_max);
   c.start_floor = ssm.number("dt_init_floor", c.start_floor);
-  ssm.range("dt_limit", c.dt_min, c.dt_max);
+  read_limits(json.at("ssm_cfg"), "dt_limit", ssm, c);
   c.projection_bias = ssm.flag("bias", false);
   c.conv_bias = ssm.flag("conv_bias", true);
   c.norm_before_gate = ssm.flag("norm_before_gate", false);
@@ -177,18 +202,9 @@ nlohmann::json write_config(const Config& c) {
 }
 
 nlohmann::json config_from_settings(const nlohmann::json& settings, const std::string& where) {
-  static const char* const kKeys[] = {"width",    "layers", "vocabulary", "state",
-                                      "head_dim", "heads",  "expand",     "groups",
-                                      "conv",     "chunk",  "tied"};
-  const JsonReader reader(settings, where);
-  for (const auto& [key, value] : settings.items()) {
-    bool known = false;
-    for (const char* name : kKeys) known = known || key == name;
-    if (!known) {
-      reader.refuse(fmt::format("mamba2 has no setting '{}'", key),
-                    fmt::format("it has: {}", fmt::join(kKeys, ", ")));
-    }
-  }
+  const ConfigReader reader(settings, where);
+  reader.allow_only({"width", "layers", "vocabulary", "state", "head_dim", "heads", "expand",
+                     "groups", "conv", "chunk", "tied"});
   Config c;
   c.width = reader.count("width");
   c.layers = reader.count("layers");
