@@ -48,14 +48,25 @@ std::int64_t read_json_lines(const std::filesystem::path& path, const SourceSett
   return documents;
 }
 
+// What "auto" means for a file.
+std::string rule_for(const std::filesystem::path& path, const SourceSettings& source, bool html,
+                     std::size_t bytes) {
+  if (source.documents != "auto") return source.documents;
+  if (html) return "file";
+  // A file that is a source by itself must be divisible between training, validation and test.
+  constexpr std::size_t kWhole = 4096, kParts = 64;
+  if (path != source.path || bytes <= kWhole) return "auto";
+  return fmt::format("pieces:{}", std::clamp<std::size_t>(bytes / kParts, 512, 8192));
+}
+
 std::int64_t read_text(const std::filesystem::path& path, const SourceSettings& source, bool html,
                        const std::function<void(Document&&)>& take) {
   std::string text = read_whole_file(path);
   check_utf8(text, path.string());
   if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   if (html) text = html_to_text(text);
-  auto parts =
-      split_into_documents(std::move(text), html ? "file" : source.documents, source.where);
+  const std::string rule = rule_for(path, source, html, text.size());
+  auto parts = split_into_documents(std::move(text), rule, source.where);
   for (std::size_t i = 0; i < parts.size(); ++i) {
     take({"", std::move(parts[i]), fmt::format("{} document {}", path.string(), i + 1)});
   }

@@ -19,11 +19,13 @@ struct Document {
   std::string origin;  // file, or file:line, for messages
 };
 
-// How a plain-text file becomes documents. "auto": the whole file up to 64 KiB, else "pieces:8192".
-// "file": one document. "blank_line": parted by blank lines. "lines:N": every N lines. "pieces:N":
-// cut at the first blank line, or else line end, behind every N bytes. "starts:REGEX": a new one at
-// each line that REGEX matches (`starts:^\S+:1 ` makes one per chapter of the output of `bible
-// -f`). Throws kUserInput at `where` for any other rule.
+// How a plain-text file becomes documents. "file": one document. "blank_line": parted by blank
+// lines. "lines:N": every N lines. "pieces:N": cut at the first blank line, or else line end,
+// behind every N bytes. "starts:REGEX": a new one at each line that REGEX matches (`starts:^\S+:1 `
+// makes one per chapter of the output of `bible -f`). "auto": "file" up to 64 KiB, else
+// "pieces:8192"; a source that is one plain-text file of more than 4 KiB is cut into at most about
+// 64 pieces of at least 512 bytes, or pieces of 8 KiB, so that it can be split. Throws kUserInput
+// at `where` for any other rule.
 std::vector<std::string> split_into_documents(std::string text, const std::string& rule,
                                               const std::string& where);
 

@@ -13,6 +13,8 @@
 
 namespace peryton {
 
+// Classes of characters are those of Unicode 14 (PCRE2, utf8proc). The `tokenizers` library's
+// normalisers and Punctuation step know Unicode 9 only: younger characters can get other ids there.
 class PreTokenizer {
  public:
   // From the json of the field: ByteLevel, alone or at the end of a Sequence with Split, Digits,

@@ -49,6 +49,16 @@ TEST(DocumentRule, LongFilesAreCutIntoPieces) {
   EXPECT_EQ(joined, text);
 }
 
+// A source that is one file can still be split; the same file in a folder is one document.
+TEST(Documents, OneFileIsCutIntoPieces) {
+  const TestFolder folder;
+  std::string text;
+  while (text.size() < 40000) text += "A line of a file of middling length.\n";
+  const auto pieces = texts_of(at(folder.file("in/a.txt", text)));
+  EXPECT_NEAR(static_cast<double>(pieces.size()), 62, 3);  // 625 bytes, and up to a line more
+  EXPECT_EQ(texts_of(at(folder.path() / "in")), Strings{text});
+}
+
 TEST(DocumentRule, RefusesOthers) {
   for (const char* rule :
        {"", "lines", "lines:", "lines:0", "lines:x", "pieces:-1", "starts:", "page"}) {
