@@ -10,7 +10,15 @@ if [ -d "$folder" ]; then
 fi
 rm -rf "$new"
 mkdir -p "$new/anarchism" "$new/bible-kjv"
-dpkg -L anarchism | grep '\.html$' | xargs -d '\n' cp -t "$new/anarchism"
+pages=/usr/share/doc/anarchism/html
+# Small images of Debian leave documentation out when they install a package: take it from the package itself.
+if [ ! -d "$pages" ]; then
+  echo "the pages of anarchism were not unpacked on this machine; fetching the package"
+  (cd "$new" && apt-get download -qq anarchism && dpkg-deb -x anarchism_*.deb unpacked)
+  pages="$new/unpacked$pages"
+fi
+find "$pages" -name '*.html' -exec cp -t "$new/anarchism" {} +
+rm -rf "$new/unpacked" "$new"/*.deb
 # A line of the program is "Ge1:1 In the beginning ..."; the first word names book, chapter and verse.
 bible -f gen1:1-rev22:21 | awk -v folder="$new/bible-kjv" '{
   colon = index($1, ":")
