@@ -37,8 +37,9 @@ const std::map<std::string, Layers>& allowed_includes() {
     layers["families"] = with(engine, {"optim", "parallel", "checkpoint"});
     layers["hybrid"] = with(layers["families"], {"families", "config", "data"});
     layers["search"] = with(layers["hybrid"], {"hybrid"});
-    layers["eval"] = with(layers["search"], {"search", "config", "data"});
-    layers["train"] = with(layers["eval"], {"eval"});
+    // The stages and what they score with sit side by side.
+    layers["train"] = with(layers["search"], {"search", "eval"});
+    layers["eval"] = with(layers["search"], {"search", "train"});
     layers["launch"] = with(layers["train"], {"train"});
     return layers;
   }();
