@@ -13,7 +13,7 @@ namespace {
 OrderedJson interval_json(const Interval& interval) {
   if (interval.steps > 0 || interval.fraction == 0.0) return interval.steps;
   std::string text;
-  for (int digits = 1; digits <= 17 && parse_interval(text) != interval; ++digits) {
+  for (int digits = 3; digits <= 17 && parse_interval(text) != interval; ++digits) {
     text = fmt::format("{:.{}g}%", interval.fraction * 100.0, digits);
   }
   return text;
