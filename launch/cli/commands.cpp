@@ -6,6 +6,7 @@
 
 #include "framework/core/error.h"
 #include "kernels/common/isa.h"
+#include "launch/cli/run_commands.h"
 
 namespace peryton {
 
@@ -18,6 +19,12 @@ const std::vector<Command>& commands() {
       {"inspect", "shows what is in models, and what fits with what", inspect_command},
       {"tokenize", "turns text into a token file", tokenize_command},
       {"tokenizer", "learns a vocabulary; encodes and decodes text", tokenizer_command},
+      {"run", "run the stages of a pipeline; goes on where it stopped", run_command},
+      {"status", "stages, progress and losses of a run", status_command},
+      {"evaluate", "evaluate the model of a run again", evaluate_command},
+      {"generate", "continue a prompt with the model of a run", generate_command},
+      {"export", "write the model of a run as a Hugging Face folder", export_command},
+      {"worker", "one rank of a stage (started by run)", worker_command},
   };
   return table;
 }
@@ -38,7 +45,8 @@ int dispatch(const std::vector<std::string>& arguments) {
       return command.run({arguments.begin() + 1, arguments.end()});
     }
   }
-  fail_input("unknown command '" + arguments.front() + "'", "", "`peryton --help` lists the commands");
+  fail_input("unknown command '" + arguments.front() + "'", "",
+             "`peryton --help` lists the commands");
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace {
 
 std::string shell_word(const std::string& word) {
   const auto safe = [](unsigned char c) {
-    return std::isalnum(c) || std::string("_-./=:,+@%").find(static_cast<char>(c)) != std::string::npos;
+    return std::isalnum(c) ||
+           std::string("_-./=:,+@%").find(static_cast<char>(c)) != std::string::npos;
   };
   if (!word.empty() && std::all_of(word.begin(), word.end(), safe)) return word;
   std::string quoted = "'";

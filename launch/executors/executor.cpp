@@ -17,8 +17,14 @@ constexpr std::int64_t kRanksPerCore = 8;
 constexpr std::int64_t kRanksAnywhere = 16;
 
 std::vector<std::string> worker_arguments(const WorkerJob& job, int threads) {
-  return {job.program.string(), "worker",  "--config",  job.config_file.string(),
-          "--stage",            job.stage, "--threads", std::to_string(threads)};
+  return {job.program.string(),
+          "worker",
+          "--config",
+          job.config_file.string(),
+          "--stage",
+          job.stage,
+          "--threads",
+          std::to_string(threads)};
 }
 
 std::vector<std::pair<std::string, std::string>> worker_environment(int threads) {
@@ -60,8 +66,8 @@ class MpirunExecutor final : public Executor {
       command.arguments.insert(command.arguments.end(), words.begin(), words.end());
     };
     if (machine_.root) add({"--allow-run-as-root"});
-    // Hardware threads count as slots. Ranks are not bound: Open MPI would bind one to a single core, which
-    // starves its thread team, and would put two runs on one machine on the same cores.
+    // Hardware threads count as slots. Ranks are not bound: Open MPI would bind one to a single
+    // core, which starves its thread team, and would put two runs on one machine on the same cores.
     add({"--use-hwthread-cpus", "--bind-to", "none"});
     if (ranks_ > machine_.cores) add({"--oversubscribe"});
     if (!machine_.single_copy) add({"--mca", "btl_vader_single_copy_mechanism", "none"});

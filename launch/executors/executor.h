@@ -1,7 +1,7 @@
-// How a stage's worker is started. There are two today: a child process, and mpirun on this machine. A batch system
-// is one more: it makes a script of the same worker command, submits it and watches the stage folder, which
-// is why nothing but files passes between the launcher and its workers.
-// SPDX-License-Identifier: Apache-2.0
+// How a stage's worker is started. There are two today: a child process, and mpirun on this
+// machine. A batch system is one more: it makes a script of the same worker command, submits it and
+// watches the stage folder, which is why nothing but files passes between the launcher and its
+// workers. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>
@@ -34,8 +34,8 @@ class Executor {
   virtual ~Executor() = default;
   virtual std::string name() const = 0;
   virtual CommandLine command(const WorkerJob& job) const = 0;
-  // Runs the worker to its end and returns its exit code: 0 done, 85 saved on a signal, 2 the user's input, else
-  // failed.
+  // Runs the worker to its end and returns its exit code: 0 done, 85 saved on a signal, 2 the
+  // user's input, else failed.
   virtual int run(const WorkerJob& job, SignalGate& signals) = 0;
 };
 

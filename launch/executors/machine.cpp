@@ -19,8 +19,8 @@ int usable_cores() {
   return count > 0 ? count : 1;
 }
 
-// Whether one child may read another's memory. A parent may read its child's where brothers may not, so this asks
-// exactly what ranks will do.
+// Whether one child may read another's memory. A parent may read its child's where brothers may
+// not, so this asks exactly what ranks will do.
 bool brothers_can_read() {
   static const long kToken = 0x7065727974;
   const pid_t target = fork();

@@ -45,7 +45,8 @@ struct Prepared {
   }
 };
 
-[[noreturn]] void become(const Prepared& prepared, const sigset_t& mask, int launcher, int error_pipe) {
+[[noreturn]] void become(const Prepared& prepared, const sigset_t& mask, int launcher,
+                         int error_pipe) {
   setpgid(0, 0);
   die_with_parent(launcher);
   const int nothing = open("/dev/null", O_RDONLY);
@@ -78,7 +79,7 @@ void die_with_parent(int launcher) {
   const pid_t parent = getppid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // It may have died before the request was in place; its children then belong to somebody else.
-  const bool orphan = launcher != 0 ? getppid() != launcher : getppid() != parent || parent == 1;
+  const bool orphan = getppid() != (launcher != 0 ? launcher : parent);
   if (orphan) _exit(1);
 }
 
@@ -94,7 +95,8 @@ int run_process(const CommandLine& command, SignalGate& signals) {
   setpgid(child, child);  // both sides, so that it has happened whoever is first
   close(error_pipe[1]);
   int error = 0;
-  const bool failed = read(error_pipe[0], &error, sizeof error) == static_cast<ssize_t>(sizeof error);
+  const bool failed =
+      read(error_pipe[0], &error, sizeof error) == static_cast<ssize_t>(sizeof error);
   close(error_pipe[0]);
   int status = 0;
   // The wait is bounded because SIGCHLD of an earlier child can swallow the one for this child.

@@ -7,8 +7,9 @@
 
 namespace peryton {
 
-// While it lives, SIGTERM, SIGINT, SIGUSR1 and SIGCHLD wait to be taken. One per process, made on the thread that
-// runs the pipeline, before other threads. Children get the old mask back (run_process).
+// While it lives, SIGTERM, SIGINT, SIGUSR1 and SIGCHLD wait to be taken. One per process, made on
+// the thread that runs the pipeline, before other threads. Children get the old mask back
+// (run_process).
 class SignalGate {
  public:
   SignalGate();

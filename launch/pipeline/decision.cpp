@@ -23,11 +23,13 @@ std::string given_by(const StageConfig& stage, const std::string& name, const Ma
   return fmt::format("{} flops", manifest.flops);
 }
 
-StageIdentity identity_of(const RunConfig& config, const StageConfig& stage, const fs::path& run_folder) {
+StageIdentity identity_of(const RunConfig& config, const StageConfig& stage,
+                          const fs::path& run_folder) {
   StageIdentity identity{relevant_config(config, stage), external_inputs(config, stage)};
   for (const std::string& name : stage.needs) {
     const auto manifest = read_manifest(stages_folder(run_folder) / name);
-    PERYTON_CHECK(manifest.has_value(), "stage '{}' needs '{}', which is not done", stage.name, name);
+    PERYTON_CHECK(manifest.has_value(), "stage '{}' needs '{}', which is not done", stage.name,
+                  name);
     identity.inputs["stage " + name] = given_by(stage, name, *manifest);
   }
   return identity;
@@ -51,7 +53,8 @@ Decision decide(const RunConfig& config, const StageConfig& stage, const fs::pat
     return decision;
   }
   const auto state = read_state(folder);
-  decision.reason = fs::exists(folder / "manifest.json") ? "its manifest is damaged" : "no result yet";
+  decision.reason =
+      fs::exists(folder / "manifest.json") ? "its manifest is damaged" : "no result yet";
   if (!state) return decision;
   const std::string changed = difference(state->identity, decision.identity);
   if (changed.empty()) {

@@ -33,8 +33,8 @@ std::vector<fs::path> failure_files(const fs::path& stage_folder) {
 std::string meaning_of(int code) {
   if (code == 127) return "the worker could not be started";
   if (code == 128 + 9) return "a worker was killed (SIGKILL): by somebody, or for lack of memory";
-  if (code > 128 && code < 128 + 65) return fmt::format("a worker died of signal {} ({})", code - 128,
-                                                        strsignal(code - 128));
+  if (code > 128 && code < 128 + 65)
+    return fmt::format("a worker died of signal {} ({})", code - 128, strsignal(code - 128));
   return fmt::format("the worker ended with exit code {}", code);
 }
 
@@ -60,7 +60,8 @@ Failure explain_failure(const fs::path& stage_folder, int exit_code) {
     std::ifstream stream(file);
     const nlohmann::json json = nlohmann::json::parse(stream, nullptr, false);
     if (!json.is_object()) continue;
-    const Failure failure{json.value("message", ""), json.value("user_input", false), json.value("rank", 0)};
+    const Failure failure{json.value("message", ""), json.value("user_input", false),
+                          json.value("rank", 0)};
     if (found.rank < 0 || (failure.user_input && !found.user_input)) found = failure;
   }
   return found;

@@ -10,8 +10,8 @@ namespace peryton {
 namespace {
 
 // Keys of a stage that change no result, or only where it stands.
-constexpr const char* kIrrelevant[] = {"name", "checkpoint", "log_every", "micro_batch", "recompute",
-                                       "after"};
+constexpr const char* kIrrelevant[] = {"name",        "checkpoint", "log_every",
+                                       "micro_batch", "recompute",  "after"};
 
 nlohmann::json plain(const OrderedJson& json) { return nlohmann::json::parse(json.dump()); }
 
@@ -83,7 +83,8 @@ nlohmann::json relevant_config(const RunConfig& config, const StageConfig& stage
   return json;
 }
 
-std::map<std::string, std::string> external_inputs(const RunConfig& config, const StageConfig& stage) {
+std::map<std::string, std::string> external_inputs(const RunConfig& config,
+                                                   const StageConfig& stage) {
   std::map<std::string, std::string> inputs;
   if (stage.kind == StageKind::kData) {
     for (std::size_t i = 0; i < config.data.sources.size(); ++i) {

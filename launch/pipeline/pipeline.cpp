@@ -68,7 +68,8 @@ class Pipeline {
     write_state(folder, {"running", "", decision.identity});
   }
 
-  int finish(const StageConfig& stage, const fs::path& folder, const Decision& decision, double seconds) {
+  int finish(const StageConfig& stage, const fs::path& folder, const Decision& decision,
+             double seconds) {
     const StageResult result = read_stage_result(folder);
     Manifest manifest = make_manifest(folder, decision.identity, result);
     if (manifest.seconds <= 0) manifest.seconds = seconds;

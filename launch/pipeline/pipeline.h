@@ -21,8 +21,8 @@ struct PipelineOptions {
 // Exit codes of the whole program.
 constexpr int kExitDone = 0, kExitFailed = 1, kExitUserInput = 2, kExitStopped = 85;
 
-// Locks the run folder, writes config.resolved.yaml, runs what has to run. Returns an exit code; what failed has been
-// said. A folder in use, missing inputs and the like are Errors.
+// Locks the run folder, writes config.resolved.yaml, runs what has to run. Returns an exit code;
+// what failed has been said. A folder in use, missing inputs and the like are Errors.
 int run_pipeline(const RunConfig& config, Executor& executor, SignalGate& signals,
                  const PipelineOptions& options);
 

@@ -37,9 +37,8 @@ std::vector<fs::path> files_of(const fs::path& path) {
 fs::path stages_folder(const fs::path& run_folder) { return run_folder / "stages"; }
 
 void write_state(const fs::path& stage_folder, const StageState& state) {
-  const nlohmann::json json = {{"status", state.status},
-                               {"reason", state.reason},
-                               {"identity", to_json(state.identity)}};
+  const nlohmann::json json = {
+      {"status", state.status}, {"reason", state.reason}, {"identity", to_json(state.identity)}};
   atomic_write_file(stage_folder / "state.json", json.dump(2) + "\n");
 }
 
@@ -64,7 +63,8 @@ Manifest make_manifest(const fs::path& stage_folder, const StageIdentity& identi
   Hasher hasher;
   for (const std::string& output : result.outputs) {
     for (const fs::path& file : files_of(stage_folder / output)) {
-      if (!fs::exists(file)) fail_system("a stage promised this output and did not write it", file.string());
+      if (!fs::exists(file))
+        fail_system("a stage promised this output and did not write it", file.string());
       const std::string name = fs::relative(file, stage_folder).string();
       manifest.outputs.push_back({name, static_cast<std::int64_t>(fs::file_size(file))});
       hasher.add(std::string_view(name));
@@ -75,7 +75,8 @@ Manifest make_manifest(const fs::path& stage_folder, const StageIdentity& identi
   return manifest;
 }
 
-void write_manifest(const fs::path& stage_folder, const StageConfig& stage, const Manifest& manifest) {
+void write_manifest(const fs::path& stage_folder, const StageConfig& stage,
+                    const Manifest& manifest) {
   nlohmann::json outputs = nlohmann::json::array();
   for (const OutputFile& file : manifest.outputs) {
     outputs.push_back({{"path", file.path}, {"size", file.size}});
