@@ -80,6 +80,20 @@ void check_parallel(const Node& root, const RunConfig& config) {
   only_one("tensor", config.parallel.tensor);
 }
 
+// Batches that every stage takes from `train:` are complained about once, there.
+bool check_common_batch(const Node& root, const RunConfig& config) {
+  TrainConfig common = config.train;
+  const Node train = root.at("train");
+  const Node batch = train.at("global_batch");
+  Mistakes found;
+  const Node place = batch ? batch : train ? train : root.at("parallel");
+  const Node probe(place ? place.value() : root.value(), "", found);
+  check_batch(probe, "train", config.parallel, common);
+  if (found.empty()) return true;
+  check_batch(place ? place : root, "train", config.parallel, common);
+  return false;
+}
+
 bool cuts_batches(const StageConfig& stage) {
   return stage.trains() || stage.kind == StageKind::kFitProjectors;
 }
@@ -98,10 +112,14 @@ void check_config(const Node& root, const std::vector<WrittenStage>& written, Ru
   }
   std::map<std::string, Node> places;
   for (const WrittenStage& stage : written) places.emplace(stage.config.where, stage.node);
+  const bool common_is_good = check_common_batch(root, config);
   for (StageConfig& stage : config.stages) {
     const auto place = places.find(stage.where);
     if (place == places.end()) continue;
     TrainConfig& settings = stage.settings;
+    const bool is_common = settings.global_batch == config.train.global_batch &&
+                           settings.micro_batch == config.train.micro_batch;
+    if (is_common && !common_is_good) continue;
     if (cuts_batches(stage)) {
       check_batch(place->second, "stage '" + stage.name + "'", config.parallel, settings);
     } else if (stage.kind == StageKind::kEvaluate && settings.micro_batch == 0) {

@@ -18,9 +18,10 @@ TEST(Units, Counts) {
   EXPECT_EQ(parse_count("1e6"), 1'000'000);
   EXPECT_EQ(parse_count("3B"), 3'000'000'000);
   EXPECT_EQ(parse_count("1_000_000"), 1'000'000);
-  EXPECT_EQ(parse_count("010"), 10);  // not octal
+  EXPECT_EQ(parse_count("010"), 10);                             // not octal
   EXPECT_EQ(parse_count("9007199254740993"), 9007199254740993);  // 2^53 + 1
-  for (const char* bad : {"", "k", "1.5", "5MM", "5 M", "0x10", "inf", "nan", "1__0", "_1", "1e30"}) {
+  for (const char* bad :
+       {"", "k", "1.5", "5MM", "5 M", "0x10", "inf", "nan", "1__0", "_1", "1e30"}) {
     EXPECT_FALSE(parse_count(bad)) << bad;
   }
 }
@@ -39,7 +40,8 @@ TEST(Units, Durations) {
   EXPECT_EQ(parse_duration("90s"), 90.0);
   EXPECT_EQ(parse_duration("1.5h"), 5400.0);
   EXPECT_EQ(parse_duration("1d"), 86400.0);
-  for (const char* bad : {"", "90", "30m2h", "2h2h", "-1s", "h"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  for (const char* bad : {"", "90", "30m2h", "2h2h", "-1s", "h"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
 }
 
 TEST(Units, Sizes) {
