@@ -6,26 +6,28 @@
 #include <algorithm>
 
 #include "framework/config/enum_names.h"
-#include "framework/config/names.h"
 #include "framework/train/metrics/progress.h"
 #include "launch/pipeline/decision.h"
+#include "launch/pipeline/estimate.h"
 
 namespace peryton {
 namespace {
 
 std::string model_text(const StageConfig& stage) {
   if (!stage.model.empty()) return stage.model;
-  if (!stage.best_of.empty()) return "best of " + join_names(stage.best_of);
+  if (!stage.best_of.empty()) return fmt::format("best of {}", stage.best_of.size());
   return "-";
 }
 
 std::string budget_text(const RunConfig& config, const StageConfig& stage) {
   if (!stage.trains() && stage.kind != StageKind::kFitProjectors) return "-";
-  if (stage.budget.match == MatchBy::kFlops) return "FLOPs of " + join_names(stage.budget.of);
+  if (stage.budget.match == MatchBy::kFlops)
+    return fmt::format("FLOPs of {} stages", stage.budget.of.size());
   const std::int64_t tokens = planned_tokens(config, stage);
   const std::string text = tokens > 0 ? count_text(static_cast<double>(tokens)) + " tokens" : "?";
-  return stage.budget.match == MatchBy::kTokens ? text + " (as " + join_names(stage.budget.of) + ")"
-                                                : text;
+  return stage.budget.match == MatchBy::kTokens
+             ? fmt::format("{} (as {} stages)", text, stage.budget.of.size())
+             : text;
 }
 
 std::string action_text(const Decision& decision) {
@@ -56,6 +58,25 @@ std::int64_t planned_tokens(const RunConfig& config, const StageConfig& stage) {
   return steps * stage.settings.tokens_per_step();
 }
 
+namespace {
+
+std::string bytes_text(std::int64_t bytes) {
+  return fmt::format("{:.0f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+std::string estimate_text(const std::optional<StageEstimate>& estimate, double seconds) {
+  if (!estimate) return fmt::format("{:>9} {:>9} {:>9} {:>9}", "-", "-", "-", "-");
+  const auto count = [](std::int64_t value) {
+    return value > 0 ? count_text(static_cast<double>(value)) : std::string("-");
+  };
+  return fmt::format("{:>9} {:>9} {:>9} {:>9}", count(estimate->trainable),
+                     count(estimate->parameters - estimate->trainable),
+                     estimate->flops > 0 ? clock_text(seconds) : "-",
+                     estimate->memory > 0 ? bytes_text(estimate->memory) : "-");
+}
+
+}  // namespace
+
 std::string dry_run(const RunConfig& config, const Executor& executor, const Machine& machine,
                     const std::filesystem::path& program) {
   std::string out = fmt::format("run {} in {}\n", config.run.name, config.run.folder.string());
@@ -64,21 +85,31 @@ std::string dry_run(const RunConfig& config, const Executor& executor, const Mac
       config.parallel.world(), config.parallel.data, config.parallel.component,
       config.parallel.tensor, threads_per_rank(config.parallel, machine), machine.cores,
       executor.name());
-  out += fmt::format("{:<22} {:<17} {:<10} {:<28} {}\n", "stage", "kind", "model", "budget",
-                     "what happens");
+  out += fmt::format("{:<18} {:<16} {:<8} {:>9} {:>9} {:>9} {:>9}  {:<28} {}\n", "stage", "kind",
+                     "model", "trainable", "frozen", "time", "memory", "budget", "what happens");
+  const FamilyRegistry families = all_families();
   std::vector<std::string> not_done;
   std::string commands;
+  double total = 0;
   for (const StageConfig& stage : config.stages) {
     const Decision decision = preview(config, stage, config.run.folder, not_done);
     const bool runs = decision.action != Decision::Action::kSkip;
-    if (runs) not_done.push_back(stage.name);
-    out += fmt::format("{:<22} {:<17} {:<10} {:<28} {}\n", stage.name, name_of(stage.kind),
-                       model_text(stage), budget_text(config, stage), action_text(decision));
-    const WorkerJob job{program, config.run.folder / "config.resolved.yaml", stage.name};
-    if (runs) commands += "  " + executor.command(job).text() + "\n";
+    const auto estimate = estimate_stage(config, stage, families);
+    const double seconds = estimate ? seconds_for(estimate->flops, config, machine) : 0.0;
+    if (runs) {
+      not_done.push_back(stage.name);
+      total += seconds;
+      const WorkerJob job{program, config.run.folder / "config.resolved.yaml", stage.name};
+      commands += "  " + executor.command(job).text() + "\n";
+    }
+    out += fmt::format("{:<18} {:<16} {:<8} {}  {:<28} {}\n", stage.name, name_of(stage.kind),
+                       model_text(stage), estimate_text(estimate, seconds),
+                       budget_text(config, stage), action_text(decision));
   }
-  if (!commands.empty()) out += "\ncommands:\n" + commands;
-  return out;
+  if (commands.empty()) return out + "\nnothing to do\n";
+  out += fmt::format("\nabout {} of training; time and memory (of one rank) are estimates\n",
+                     clock_text(total));
+  return out + "\ncommands:\n" + commands;
 }
 
 }  // namespace peryton

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/pipeline/estimate.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "framework/checkpoint/files.h"
+#include "framework/families/import.h"
+#include "framework/hybrid/hybrid_model.h"
+#include "framework/hybrid/single_model.h"
+#include "framework/train/machine.h"
+#include "launch/pipeline/dry_run.h"
+
+namespace peryton {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A process with MPI, oneDNN and the program itself, before any model.
+constexpr std::int64_t kProcessBytes = std::int64_t{60} << 20;
+
+// Entries of the run's tokenizer; 0: not known before the data stage has run.
+std::int64_t vocabulary_of(const RunConfig& config) {
+  const TokenizerSettings& tokenizer = config.data.tokenizer;
+  if (tokenizer.kind == TokenizerSettings::Kind::kTrainBpe) return tokenizer.vocabulary;
+  return tokenizer.kind == TokenizerSettings::Kind::kByte ? 257 : 0;
+}
+
+std::shared_ptr<Component> shape_of(const RunConfig& config, const std::string& name,
+                                    const FamilyRegistry& families) {
+  const ComponentConfig& component = config.component(name);
+  if (component.pretrained()) {
+    if (!fs::exists(component.from)) return nullptr;
+    return describe_component(component.from, families).component;
+  }
+  const Family& family = families.by_name(component.family);
+  nlohmann::json settings = component.settings;
+  if (!settings.contains("vocabulary"))
+    settings["vocabulary"] = std::max<std::int64_t>(vocabulary_of(config), 257);
+  return family.create(family.config_from_settings(settings, component.where), component.where,
+                       DType::kFloat32);
+}
+
+ProjectorKind kind_of(ProjectorVariant variant) {
+  switch (variant) {
+    case ProjectorVariant::kDefault:
+      return ProjectorKind::kAffine;
+    case ProjectorVariant::kLinear:
+      return ProjectorKind::kLinear;
+    case ProjectorVariant::kLinearSkip:
+      return ProjectorKind::kLinearSkip;
+    case ProjectorVariant::kTwoLayer:
+      return ProjectorKind::kTwoLayer;
+    case ProjectorVariant::kTwoLayerSkip:
+      return ProjectorKind::kTwoLayerSkip;
+  }
+  return ProjectorKind::kLinear;
+}
+
+std::unique_ptr<LanguageModel> model_of(const RunConfig& config, const std::string& name,
+                                        const FamilyRegistry& families) {
+  if (name != kHybridModel) {
+    auto component = shape_of(config, name, families);
+    if (!component) return nullptr;
+    const std::int64_t rows = component->shape().vocabulary;
+    return std::make_unique<SingleModel>(std::move(component), rows);
+  }
+  std::vector<HybridPart> parts;
+  for (const std::string& part : config.hybrid.components) {
+    parts.push_back({part, shape_of(config, part, families)});
+    if (!parts.back().component) return nullptr;
+  }
+  const auto uniform =
+      uniform_alpha(config.hybrid.segments, static_cast<std::int64_t>(parts.size()));
+  HybridOptions options;
+  options.segments = config.hybrid.segments;
+  options.width = config.hybrid.width;
+  options.projectors = kind_of(config.hybrid.projectors);
+  return std::make_unique<HybridModel>(
+      std::move(parts),
+      ArchitectureWeights(AlphaParameterisation::kFixed, uniform, DType::kFloat32), options);
+}
+
+// Floats that one token leaves on the tape, per layer and unit of width: inputs of norms and
+// products, the products themselves, and their gradients on the way back.
+constexpr double kFloatsPerWidth = 30.0;
+
+struct Size {
+  double layers_times_width = 0;
+  std::int64_t vocabulary = 0;
+};
+
+Size size_of(const RunConfig& config, const std::string& name, const FamilyRegistry& families) {
+  Size size;
+  const auto add = [&](const std::string& part) {
+    const auto component = shape_of(config, part, families);
+    if (!component) return;
+    const ComponentShape& shape = component->shape();
+    size.layers_times_width += static_cast<double>(shape.blocks * shape.width);
+    size.vocabulary = std::max(size.vocabulary, shape.vocabulary);
+  };
+  if (name != kHybridModel) {
+    add(name);
+  } else {
+    for (const std::string& part : config.hybrid.components) add(part);
+  }
+  return size;
+}
+
+std::int64_t memory_of(const RunConfig& config, const StageConfig& stage, const std::string& name,
+                       const FamilyRegistry& families, const StageEstimate& estimate) {
+  const Size size = size_of(config, name, families);
+  const double tokens = static_cast<double>(stage.settings.micro_batch * stage.settings.sequence);
+  const double width = stage.settings.precision == Precision::kBf16 ? 2.0 : 4.0;
+  const double activations = tokens * size.layers_times_width * kFloatsPerWidth * width;
+  // Weights; gradient and two moments of what trains.
+  const double weights = 4.0 * static_cast<double>(estimate.parameters + 3 * estimate.trainable);
+  return kProcessBytes + static_cast<std::int64_t>(weights + activations);
+}
+
+}  // namespace
+
+std::optional<StageEstimate> estimate_stage(const RunConfig& config, const StageConfig& stage,
+                                            const FamilyRegistry& families) {
+  std::string name = stage.model;
+  if (!stage.best_of.empty()) name = config.stage(stage.best_of.front()).model;
+  if (name.empty()) return std::nullopt;
+  const auto model = model_of(config, name, families);
+  if (!model) return std::nullopt;
+  for (const ParameterPtr& parameter : model->parameters()) {
+    const auto& groups = stage.train;
+    parameter->trainable =
+        std::find(groups.begin(), groups.end(), parameter->group) != groups.end();
+  }
+  StageEstimate estimate;
+  estimate.parameters = parameter_count(*model);
+  estimate.trainable = parameter_count(*model, true);
+  if (stage.trains()) {
+    const std::int64_t length = stage.settings.sequence;
+    estimate.flops = static_cast<double>(planned_tokens(config, stage)) *
+                     training_flops_per_token(*model, length);
+    for (const std::string& other :
+         stage.budget.match == MatchBy::kFlops ? stage.budget.of : std::vector<std::string>{}) {
+      const auto part = estimate_stage(config, config.stage(other), families);
+      if (part) estimate.flops += part->flops;
+    }
+    estimate.memory = memory_of(config, stage, name, families, estimate);
+  } else if (stage.kind == StageKind::kFitProjectors) {
+    estimate.flops = static_cast<double>(planned_tokens(config, stage)) *
+                     model->forward_flops_per_token(stage.settings.sequence);
+    estimate.memory = memory_of(config, stage, name, families, estimate);
+  }
+  return estimate;
+}
+
+double seconds_for(double flops, const RunConfig& config, const Machine& machine) {
+  // Small models spend more than half of a step outside matrix products.
+  constexpr double kShareOfPeak = 0.4;
+  const int threads = threads_per_rank(config.parallel, machine);
+  kernels::Context context;
+  context.threads = threads;
+  const double peak = peak_flops_per_second(context);
+  const double busy = static_cast<double>(std::min<std::int64_t>(config.parallel.world() * threads,
+                                                                 machine.cores)) /
+                      threads;
+  return flops / (peak * kShareOfPeak * std::max(1.0, busy));
+}
+
+}  // namespace peryton
