@@ -83,7 +83,7 @@ StageResult run_stage(const RunConfig& config, const fs::path& folder) {
   std::map<std::string, fs::path> inputs;
   for (const std::string& name : stage.needs) {
     inputs[name] = stages_folder(config.run.folder) / name;
-    if (!read_manifest(inputs[name])) {
+    if (!read_stage_manifest(inputs[name])) {
       fail_input("the stage '" + name + "' is not done", config.run.folder.string(),
                  "`peryton status` tells how far the run is");
     }

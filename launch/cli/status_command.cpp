@@ -61,7 +61,7 @@ struct Line {
 Line line_of(const RunConfig& config, const StageConfig& stage, bool held) {
   const fs::path folder = stages_folder(config.run.folder) / stage.name;
   Line line{"waiting", "", "", "", ""};
-  if (const auto manifest = read_manifest(folder)) {
+  if (const auto manifest = read_stage_manifest(folder)) {
     line.status = "done";
     line.time = clock_text(manifest->seconds);
   } else if (const auto state = read_state(folder)) {

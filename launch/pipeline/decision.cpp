@@ -17,7 +17,8 @@ bool contains(const std::vector<std::string>& list, const std::string& name) {
 }
 
 // What an earlier stage gives to this one: its outputs, or only a number.
-std::string given_by(const StageConfig& stage, const std::string& name, const Manifest& manifest) {
+std::string given_by(const StageConfig& stage, const std::string& name,
+                     const StageManifest& manifest) {
   if (!contains(stage.budget_only, name)) return manifest.output_hash;
   if (stage.budget.match == MatchBy::kTokens) return fmt::format("{} tokens", manifest.tokens);
   return fmt::format("{} flops", manifest.flops);
@@ -27,7 +28,7 @@ StageIdentity identity_of(const RunConfig& config, const StageConfig& stage,
                           const fs::path& run_folder) {
   StageIdentity identity{relevant_config(config, stage), external_inputs(config, stage)};
   for (const std::string& name : stage.needs) {
-    const auto manifest = read_manifest(stages_folder(run_folder) / name);
+    const auto manifest = read_stage_manifest(stages_folder(run_folder) / name);
     PERYTON_CHECK(manifest.has_value(), "stage '{}' needs '{}', which is not done", stage.name,
                   name);
     identity.inputs["stage " + name] = given_by(stage, name, *manifest);
@@ -41,7 +42,7 @@ Decision decide(const RunConfig& config, const StageConfig& stage, const fs::pat
   const fs::path folder = stages_folder(run_folder) / stage.name;
   Decision decision;
   decision.identity = identity_of(config, stage, run_folder);
-  if (const auto manifest = read_manifest(folder)) {
+  if (const auto manifest = read_stage_manifest(folder)) {
     decision.reason = difference(manifest->identity, decision.identity);
     const std::string missing = missing_output(folder, *manifest);
     if (decision.reason.empty() && missing.empty()) {
@@ -71,7 +72,7 @@ Decision preview(const RunConfig& config, const StageConfig& stage, const fs::pa
   for (const std::string& name : stage.needs) {
     if (!contains(not_done, name)) continue;
     Decision decision;
-    const bool done = read_manifest(stages_folder(run_folder) / stage.name).has_value();
+    const bool done = read_stage_manifest(stages_folder(run_folder) / stage.name).has_value();
     decision.reason = done ? "if the outputs of '" + name + "' change" : "no result yet";
     return decision;
   }

@@ -71,11 +71,11 @@ class Pipeline {
   int finish(const StageConfig& stage, const fs::path& folder, const Decision& decision,
              double seconds) {
     const StageResult result = read_stage_result(folder);
-    Manifest manifest = make_manifest(folder, decision.identity, result);
+    StageManifest manifest = make_stage_manifest(folder, decision.identity, result);
     if (manifest.seconds <= 0) manifest.seconds = seconds;
     manifest.cores = static_cast<double>(config_.parallel.world() *
                                          threads_per_rank(config_.parallel, this_machine()));
-    write_manifest(folder, stage, manifest);
+    write_stage_manifest(folder, stage, manifest);
     fs::remove(folder / "state.json");
     say(fmt::format("{} {}: done in {:.1f} s", place_, stage.name, manifest.seconds));
     return kExitDone;

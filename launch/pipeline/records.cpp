@@ -53,9 +53,9 @@ std::optional<StageState> read_state(const fs::path& stage_folder) {
   }
 }
 
-Manifest make_manifest(const fs::path& stage_folder, const StageIdentity& identity,
-                       const StageResult& result) {
-  Manifest manifest;
+StageManifest make_stage_manifest(const fs::path& stage_folder, const StageIdentity& identity,
+                                  const StageResult& result) {
+  StageManifest manifest;
   manifest.identity = identity;
   manifest.tokens = result.tokens;
   manifest.flops = result.flops;
@@ -75,8 +75,8 @@ Manifest make_manifest(const fs::path& stage_folder, const StageIdentity& identi
   return manifest;
 }
 
-void write_manifest(const fs::path& stage_folder, const StageConfig& stage,
-                    const Manifest& manifest) {
+void write_stage_manifest(const fs::path& stage_folder, const StageConfig& stage,
+                          const StageManifest& manifest) {
   nlohmann::json outputs = nlohmann::json::array();
   for (const OutputFile& file : manifest.outputs) {
     outputs.push_back({{"path", file.path}, {"size", file.size}});
@@ -94,11 +94,11 @@ void write_manifest(const fs::path& stage_folder, const StageConfig& stage,
   atomic_write_file(stage_folder / "manifest.json", json.dump(2) + "\n");
 }
 
-std::optional<Manifest> read_manifest(const fs::path& stage_folder) {
+std::optional<StageManifest> read_stage_manifest(const fs::path& stage_folder) {
   const auto json = read_json(stage_folder / "manifest.json");
   if (!json) return std::nullopt;
   try {
-    Manifest manifest;
+    StageManifest manifest;
     manifest.identity = stage_identity_from_json(json->at("identity"));
     manifest.output_hash = json->at("output_hash");
     for (const auto& file : json->at("outputs")) {
@@ -114,7 +114,7 @@ std::optional<Manifest> read_manifest(const fs::path& stage_folder) {
   }
 }
 
-std::string missing_output(const fs::path& stage_folder, const Manifest& manifest) {
+std::string missing_output(const fs::path& stage_folder, const StageManifest& manifest) {
   for (const OutputFile& file : manifest.outputs) {
     std::error_code error;
     const auto size = fs::file_size(stage_folder / file.path, error);

@@ -30,7 +30,7 @@ struct OutputFile {
   std::int64_t size = 0;
 };
 
-struct Manifest {
+struct StageManifest {
   StageIdentity identity;
   std::string output_hash;
   std::vector<OutputFile> outputs;
@@ -41,12 +41,13 @@ struct Manifest {
 };
 
 // From a finished stage's result; hashes the outputs. An output that is missing is a system error.
-Manifest make_manifest(const std::filesystem::path& stage_folder, const StageIdentity& identity,
-                       const StageResult& result);
-void write_manifest(const std::filesystem::path& stage_folder, const StageConfig& stage,
-                    const Manifest& manifest);
-std::optional<Manifest> read_manifest(const std::filesystem::path& stage_folder);
+StageManifest make_stage_manifest(const std::filesystem::path& stage_folder,
+                                  const StageIdentity& identity, const StageResult& result);
+void write_stage_manifest(const std::filesystem::path& stage_folder, const StageConfig& stage,
+                          const StageManifest& manifest);
+std::optional<StageManifest> read_stage_manifest(const std::filesystem::path& stage_folder);
 // The first output that is missing or has another size; empty: all there.
-std::string missing_output(const std::filesystem::path& stage_folder, const Manifest& manifest);
+std::string missing_output(const std::filesystem::path& stage_folder,
+                           const StageManifest& manifest);
 
 }  // namespace peryton

@@ -40,7 +40,7 @@ std::map<std::string, fs::path> inputs_of(const RunConfig& config, const StageCo
   std::map<std::string, fs::path> inputs;
   for (const std::string& name : stage.needs) {
     inputs[name] = stages_folder(config.run.folder) / name;
-    if (!read_manifest(inputs[name])) {
+    if (!read_stage_manifest(inputs[name])) {
       fail_input("the stage '" + stage.name + "' needs '" + name + "', which is not done", "",
                  "`peryton run` runs them in order");
     }

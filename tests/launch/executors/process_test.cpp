@@ -42,7 +42,14 @@ pid_t read_pid(const fs::path& file) {
   return pid;
 }
 
-bool is_alive(pid_t pid) { return kill(pid, 0) == 0; }
+// A zombie is dead: whoever adopted it may take its time to notice.
+bool is_alive(pid_t pid) {
+  std::ifstream stream("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  if (!std::getline(stream, text)) return false;
+  const std::size_t state = text.rfind(')');
+  return state != std::string::npos && text.substr(state, 3) != ") Z";
+}
 
 TEST(RunProcess, ExitCodes) {
   SignalGate signals;
