@@ -11,6 +11,7 @@
 namespace peryton {
 
 int inspect_command(const std::vector<std::string>& arguments);
+int report_command(const std::vector<std::string>& arguments);
 int tokenize_command(const std::vector<std::string>& arguments);
 int tokenizer_command(const std::vector<std::string>& arguments);
 
@@ -21,6 +22,7 @@ const std::vector<Command>& commands() {
       {"tokenizer", "learns a vocabulary; encodes and decodes text", tokenizer_command},
       {"run", "run the stages of a pipeline; goes on where it stopped", run_command},
       {"status", "stages, progress and losses of a run", status_command},
+      {"report", "write the report of a run again, and print its evaluation", report_command},
       {"evaluate", "evaluate the model of a run again", evaluate_command},
       {"generate", "continue a prompt with the model of a run", generate_command},
       {"export", "write the model of a run as a Hugging Face folder", export_command},
