@@ -11,8 +11,9 @@ namespace peryton {
 namespace {
 
 // Runs `ids` after `past` tokens and returns the logits of the last one.
-std::vector<float> advance(LanguageModel& model, ModelState& state, std::span<const std::int32_t> ids,
-                           std::int64_t past, const kernels::Context& context) {
+std::vector<float> advance(LanguageModel& model, ModelState& state,
+                           std::span<const std::int32_t> ids, std::int64_t past,
+                           const kernels::Context& context) {
   Tape tape(context, Tape::Mode::kInference);
   TokenBatch batch;
   batch.ids = Tensor::from_values<std::int32_t>({1, static_cast<std::int64_t>(ids.size())}, ids);
@@ -57,14 +58,18 @@ std::int32_t choose_token(std::span<const float> logits, const GenerationOptions
 }
 
 std::vector<std::int32_t> generate(LanguageModel& model, std::span<const std::int32_t> prompt,
-                                   const GenerationOptions& options, const kernels::Context& context) {
+                                   const GenerationOptions& options,
+                                   const kernels::Context& context) {
   PERYTON_CHECK(!prompt.empty());
   const auto known = static_cast<std::int64_t>(prompt.size());
   const auto state = model.make_state(1, known + options.length);
   std::vector<float> logits;
   for (std::int64_t past = 0; past < known; past += options.prefill_chunk) {
     const std::int64_t count = std::min(options.prefill_chunk, known - past);
-    logits = advance(model, *state, prompt.subspan(static_cast<std::size_t>(past), static_cast<std::size_t>(count)), past, context);
+    logits =
+        advance(model, *state,
+                prompt.subspan(static_cast<std::size_t>(past), static_cast<std::size_t>(count)),
+                past, context);
   }
   std::vector<std::int32_t> made;
   while (static_cast<std::int64_t>(made.size()) < options.length) {

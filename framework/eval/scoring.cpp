@@ -42,15 +42,17 @@ double picked_ratio(const DocumentSums& sums, const std::vector<std::size_t>& pi
 std::pair<double, double> middle_95(std::vector<double> values) {
   std::ranges::sort(values);
   const auto at = [&](double q) {
-    return values[static_cast<std::size_t>(std::llround(q * static_cast<double>(values.size() - 1)))];
+    return values[static_cast<std::size_t>(
+        std::llround(q * static_cast<double>(values.size() - 1)))];
   };
   return {at(0.025), at(0.975)};
 }
 
 }  // namespace
 
-std::vector<double> target_nll(LanguageModel& model, const EvaluationRows& rows, std::int64_t max_rows,
-                               Communicator& ranks, const kernels::Context& context) {
+std::vector<double> target_nll(LanguageModel& model, const EvaluationRows& rows,
+                               std::int64_t max_rows, Communicator& ranks,
+                               const kernels::Context& context) {
   const std::int64_t count = max_rows > 0 ? std::min(max_rows, rows.size()) : rows.size();
   const std::int64_t length = row_length(rows);
   std::vector<double> nll(static_cast<std::size_t>(count * length), 0.0);
@@ -73,7 +75,8 @@ std::vector<double> target_nll(LanguageModel& model, const EvaluationRows& rows,
     if (batch.size() == kBatch) flush();
   }
   flush();
-  ranks.all_reduce(std::span<double>(nll));  // every target was scored by one rank, the others add 0
+  ranks.all_reduce(
+      std::span<double>(nll));  // every target was scored by one rank, the others add 0
   return nll;
 }
 
@@ -81,7 +84,8 @@ std::vector<double> averaged_nll(const std::vector<std::vector<double>>& models)
   std::vector<double> mean(models.front().size());
   for (std::size_t i = 0; i < mean.size(); ++i) {
     double probability = 0;
-    for (const auto& nll : models) probability += std::exp(-nll[i]) / static_cast<double>(models.size());
+    for (const auto& nll : models)
+      probability += std::exp(-nll[i]) / static_cast<double>(models.size());
     mean[i] = -std::log(probability);
   }
   return mean;

@@ -13,18 +13,19 @@
 
 namespace peryton {
 
-// Nats of each scored target, in row order: [row * length + position], 0 where nothing is scored. The same on every
-// rank. `max_rows` 0: all rows.
-std::vector<double> target_nll(LanguageModel& model, const EvaluationRows& rows, std::int64_t max_rows,
-                               Communicator& ranks, const kernels::Context& context);
+// Nats of each scored target, in row order: [row * length + position], 0 where nothing is scored.
+// The same on every rank. `max_rows` 0: all rows.
+std::vector<double> target_nll(LanguageModel& model, const EvaluationRows& rows,
+                               std::int64_t max_rows, Communicator& ranks,
+                               const kernels::Context& context);
 
 // -log of the mean of the models' probabilities of each target.
 std::vector<double> averaged_nll(const std::vector<std::vector<double>>& models);
 
 struct DocumentSums {
-  std::vector<double> nats;          // per document
-  std::vector<std::int64_t> bytes;   // per document
-  std::int64_t tokens = 0;           // scored
+  std::vector<double> nats;         // per document
+  std::vector<std::int64_t> bytes;  // per document
+  std::int64_t tokens = 0;          // scored
 };
 
 // Documents of which not every target was scored (a limit on rows) are left out.
@@ -33,8 +34,8 @@ DocumentSums per_document(const EvaluationRows& rows, const std::vector<double>&
 double total_nats(const DocumentSums& sums);
 double bits_per_byte(const DocumentSums& sums);
 
-// 95 % percentile intervals over resampled documents. Everything that uses one seed uses the same resamples, so
-// differences are paired.
+// 95 % percentile intervals over resampled documents. Everything that uses one seed uses the same
+// resamples, so differences are paired.
 std::pair<double, double> bits_per_byte_interval(const DocumentSums& sums, std::int64_t resamples,
                                                  std::uint64_t seed);
 // Of bits_per_byte(a) - bits_per_byte(b).

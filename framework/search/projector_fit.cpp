@@ -25,7 +25,8 @@ void take_off_gate(const Tensor& weight, const Tensor& bias, double gate) {
 
 Tensor rectangular_identity(std::int64_t rows, std::int64_t columns) {
   const Tensor identity = Tensor::zeros(DType::kFloat64, {rows, columns});
-  for (std::int64_t i = 0; i < std::min(rows, columns); ++i) identity.data<double>()[i * columns + i] = 1;
+  for (std::int64_t i = 0; i < std::min(rows, columns); ++i)
+    identity.data<double>()[i * columns + i] = 1;
   return identity;
 }
 
@@ -121,8 +122,9 @@ void ProjectorFit::set_output(std::int64_t segment, std::int64_t k, double ridge
   hybrid_.output_projector(segment, k).set_affine(solution.weight, solution.bias);
 }
 
-// With heads W_k (cut to the shared width) and weights a_k of the head mix, the state h that minimises
-// |sum_k a_k W_k h - sum_k a_k W_k v_k|^2 is sum_k a_k M_k v_k with M_k = (W^T W)^-1 W^T W_k, W = sum_k a_k W_k.
+// With heads W_k (cut to the shared width) and weights a_k of the head mix, the state h that
+// minimises |sum_k a_k W_k h - sum_k a_k W_k v_k|^2 is sum_k a_k M_k v_k with M_k = (W^T W)^-1 W^T
+// W_k, W = sum_k a_k W_k.
 void ProjectorFit::set_last_outputs() {
   const std::int64_t width = hybrid_.width(), vocabulary = hybrid_.vocabulary();
   const std::int64_t last = hybrid_.segments() - 1;
@@ -131,7 +133,8 @@ void ProjectorFit::set_last_outputs() {
   std::vector<Tensor> heads;
   const Tensor mixed = Tensor::zeros(DType::kFloat32, {vocabulary, width});
   for (std::size_t k = 0; k < mix.size(); ++k) {
-    const Tensor head = hybrid_.parts()[k].component->head()->value.slice(0, 0, vocabulary).to(DType::kFloat32);
+    const Tensor head =
+        hybrid_.parts()[k].component->head()->value.slice(0, 0, vocabulary).to(DType::kFloat32);
     heads.push_back(head.as_contiguous());
     const std::int64_t columns = std::min(width, head.size(1));
     for (std::int64_t v = 0; v < vocabulary; ++v) {
@@ -150,7 +153,8 @@ void ProjectorFit::set_last_outputs() {
     matrix_product(context_, mixed, heads[k], cross, {.transpose_a = true});
     const Tensor a = gram.to(DType::kFloat64), weight = cross.to(DType::kFloat64);
     double mean = 0;
-    for (std::int64_t i = 0; i < width; ++i) mean += a.data<double>()[i * width + i] / static_cast<double>(width);
+    for (std::int64_t i = 0; i < width; ++i)
+      mean += a.data<double>()[i * width + i] / static_cast<double>(width);
     for (std::int64_t i = 0; i < width; ++i) a.data<double>()[i * width + i] += 1e-6 * mean;
     solve_positive_definite(a.values<double>(), weight.values<double>(), width, own);
     const Tensor bias = Tensor::zeros(DType::kFloat64, {width});
@@ -167,7 +171,8 @@ void ProjectorFit::finish(Communicator& ranks, double ridge) {
     for (std::int64_t k = 0; k < static_cast<std::int64_t>(hybrid_.parts().size()); ++k) {
       const bool own_space = k == widest_ && i > 0;
       if (own_space) {
-        const std::int64_t own = hybrid_.parts()[static_cast<std::size_t>(k)].component->shape().width;
+        const std::int64_t own =
+            hybrid_.parts()[static_cast<std::size_t>(k)].component->shape().width;
         hybrid_.input_projector(i, k).set_affine(rectangular_identity(own, hybrid_.width()),
                                                  Tensor::zeros(DType::kFloat64, {own}));
       } else {
@@ -175,9 +180,11 @@ void ProjectorFit::finish(Communicator& ranks, double ridge) {
       }
       if (i + 1 == hybrid_.segments()) continue;
       if (k == widest_) {
-        const std::int64_t own = hybrid_.parts()[static_cast<std::size_t>(k)].component->shape().width;
-        hybrid_.output_projector(i, k).set_affine(rectangular_identity(hybrid_.width(), own),
-                                                  Tensor::zeros(DType::kFloat64, {hybrid_.width()}));
+        const std::int64_t own =
+            hybrid_.parts()[static_cast<std::size_t>(k)].component->shape().width;
+        hybrid_.output_projector(i, k).set_affine(
+            rectangular_identity(hybrid_.width(), own),
+            Tensor::zeros(DType::kFloat64, {hybrid_.width()}));
       } else {
         set_output(i, k, ridge);
       }

@@ -1,11 +1,13 @@
-// Projectors in closed form: every component reads the same text alone; hidden states at the segment
-// borders are regressed on each other. The shared space is that of the widest component (the first of equals).
+// Projectors in closed form: every component reads the same text alone; hidden states at the
+// segment borders are regressed on each other. The shared space is that of the widest component
+// (the first of equals).
 //
 //   input  of segment i:  shared state -> the component's own state at border i
 //   output of segment i:  the component's state at border i + 1 -> shared state
-// At border 0 the shared state is the mix of embeddings that the hybrid really has; at the last border it is the
-// state from which the mixed heads reproduce the mix of the components' own logits best (least squares over the
-// vocabulary). The part that the gate passes around a projector is taken off its target.
+// At border 0 the shared state is the mix of embeddings that the hybrid really has; at the last
+// border it is the state from which the mixed heads reproduce the mix of the components' own logits
+// best (least squares over the vocabulary). The part that the gate passes around a projector is
+// taken off its target.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -51,21 +51,26 @@ RegressionSums::Solution RegressionSums::solve(double ridge) const {
   for (std::int64_t i = 0; i < inputs_; ++i) {
     mean += gram[static_cast<std::size_t>(i * n + i)] / static_cast<double>(inputs_);
   }
-  for (std::int64_t i = 0; i < inputs_; ++i) gram[static_cast<std::size_t>(i * n + i)] += ridge * mean;
+  for (std::int64_t i = 0; i < inputs_; ++i)
+    gram[static_cast<std::size_t>(i * n + i)] += ridge * mean;
   solve_positive_definite(gram, cross, n, outputs_);
   Solution solution{Tensor::empty(DType::kFloat64, {outputs_, inputs_}),
                     Tensor::empty(DType::kFloat64, {outputs_})};
   for (std::int64_t o = 0; o < outputs_; ++o) {
     for (std::int64_t i = 0; i < inputs_; ++i) {
-      solution.weight.data<double>()[o * inputs_ + i] = cross[static_cast<std::size_t>(i * outputs_ + o)];
+      solution.weight.data<double>()[o * inputs_ + i] =
+          cross[static_cast<std::size_t>(i * outputs_ + o)];
     }
     solution.bias.data<double>()[o] = cross[static_cast<std::size_t>(inputs_ * outputs_ + o)];
   }
   return solution;
 }
 
-void solve_positive_definite(std::span<double> a, std::span<double> b, std::int64_t n, std::int64_t m) {
-  const auto at = [n](std::int64_t i, std::int64_t j) { return static_cast<std::size_t>(i * n + j); };
+void solve_positive_definite(std::span<double> a, std::span<double> b, std::int64_t n,
+                             std::int64_t m) {
+  const auto at = [n](std::int64_t i, std::int64_t j) {
+    return static_cast<std::size_t>(i * n + j);
+  };
   for (std::int64_t i = 0; i < n; ++i) {  // A = L L^T, L in the lower triangle
     for (std::int64_t j = 0; j <= i; ++j) {
       double sum = a[at(i, j)];
@@ -75,8 +80,9 @@ void solve_positive_definite(std::span<double> a, std::span<double> b, std::int6
         continue;
       }
       if (!(sum > 0)) {
-        fail_system("a Gram matrix is not positive definite: the hidden states are degenerate, or too "
-                    "few tokens were collected");
+        fail_system(
+            "a Gram matrix is not positive definite: the hidden states are degenerate, or too "
+            "few tokens were collected");
       }
       a[at(i, i)] = std::sqrt(sum);
     }
@@ -85,14 +91,16 @@ void solve_positive_definite(std::span<double> a, std::span<double> b, std::int6
   for (std::int64_t i = 0; i < n; ++i) {  // L Z = B
     for (std::int64_t k = 0; k < i; ++k) {
       const double factor = a[at(i, k)];
-      for (std::int64_t c = 0; c < m; ++c) b[row(i) + static_cast<std::size_t>(c)] -= factor * b[row(k) + static_cast<std::size_t>(c)];
+      for (std::int64_t c = 0; c < m; ++c)
+        b[row(i) + static_cast<std::size_t>(c)] -= factor * b[row(k) + static_cast<std::size_t>(c)];
     }
     for (std::int64_t c = 0; c < m; ++c) b[row(i) + static_cast<std::size_t>(c)] /= a[at(i, i)];
   }
   for (std::int64_t i = n - 1; i >= 0; --i) {  // L^T X = Z
     for (std::int64_t k = i + 1; k < n; ++k) {
       const double factor = a[at(k, i)];
-      for (std::int64_t c = 0; c < m; ++c) b[row(i) + static_cast<std::size_t>(c)] -= factor * b[row(k) + static_cast<std::size_t>(c)];
+      for (std::int64_t c = 0; c < m; ++c)
+        b[row(i) + static_cast<std::size_t>(c)] -= factor * b[row(k) + static_cast<std::size_t>(c)];
     }
     for (std::int64_t c = 0; c < m; ++c) b[row(i) + static_cast<std::size_t>(c)] /= a[at(i, i)];
   }

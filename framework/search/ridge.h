@@ -22,8 +22,8 @@ class RegressionSums {
   // The sums as one range, to be all-reduced over ranks.
   std::span<double> values() { return values_; }
 
-  // argmin_B sum_rows |B x + b - y|^2 + lambda |B|^2 with lambda = ridge * mean diagonal of the Gram
-  // matrix; the constant is not penalised. weight [outputs, inputs], bias [outputs], float64.
+  // argmin_B sum_rows |B x + b - y|^2 + lambda |B|^2 with lambda = ridge * mean diagonal of the
+  // Gram matrix; the constant is not penalised. weight [outputs, inputs], bias [outputs], float64.
   struct Solution {
     Tensor weight, bias;
   };
@@ -34,8 +34,9 @@ class RegressionSums {
   std::vector<double> values_;  // (inputs + 1)^2 Gram, then (inputs + 1) x outputs
 };
 
-// Solves A X = B in place for symmetric positive definite A [n, n] by Cholesky; B [n, m] becomes X. Both row-major.
-// A matrix that is not positive definite is a system error.
-void solve_positive_definite(std::span<double> a, std::span<double> b, std::int64_t n, std::int64_t m);
+// Solves A X = B in place for symmetric positive definite A [n, n] by Cholesky; B [n, m] becomes X.
+// Both row-major. A matrix that is not positive definite is a system error.
+void solve_positive_definite(std::span<double> a, std::span<double> b, std::int64_t n,
+                             std::int64_t m);
 
 }  // namespace peryton

@@ -10,12 +10,11 @@ StageResult run_discretise_stage(StageContext& context) {
   const FamilyRegistry registry = all_families();
   StoredModel stored = load_model(context.inputs.at(context.stage.after) / "model", registry);
   if (stored.hybrid == nullptr) {
-    fail_input(fmt::format("stage {} has no alpha to round", context.stage.after), context.stage.where,
-               "discretise comes after a stage that makes a hybrid");
+    fail_input(fmt::format("stage {} has no alpha to round", context.stage.after),
+               context.stage.where, "discretise comes after a stage that makes a hybrid");
   }
-  stored.hybrid->set_alpha(ArchitectureWeights(AlphaParameterisation::kFixed,
-                                               rounded_alpha(stored.hybrid->alpha()),
-                                               DType::kFloat32));
+  stored.hybrid->set_alpha(ArchitectureWeights(
+      AlphaParameterisation::kFixed, rounded_alpha(stored.hybrid->alpha()), DType::kFloat32));
   StageResult result;
   result.extra["alpha"] = stored.hybrid->alpha();
   result.extra["parameters"] = parameter_count(*stored.model);

@@ -25,7 +25,8 @@ bool is_component(const StageContext& context, const std::string& name) {
   return !context.inputs.contains(name);
 }
 
-// Adds what the stage and those that it went on from spent; pretraining is not part of a row's budget.
+// Adds what the stage and those that it went on from spent; pretraining is not part of a row's
+// budget.
 void add_training(const StageContext& context, const std::string& name, ScoredModel& scored) {
   for (std::string at = name; !at.empty();) {
     const StageConfig& stage = context.config.stage(at);
@@ -63,13 +64,14 @@ ScoredModel score(StageContext& context, const FamilyRegistry& registry, const E
   scored.flops_per_token = stored.model->forward_flops_per_token(length);
   scored.alpha = stored.model->alpha();
   if (!is_component(context, name)) add_training(context, name, scored);
-  scored.nll = target_nll(*stored.model, rows, context.stage.evaluate.tokens / length, context.world,
-                          {.device = {}, .threads = context.threads});
+  scored.nll = target_nll(*stored.model, rows, context.stage.evaluate.tokens / length,
+                          context.world, {.device = {}, .threads = context.threads});
   return scored;
 }
 
-nlohmann::ordered_json row_json(const std::vector<const ScoredModel*>& models, const DocumentSums& sums,
-                                const EvaluateConfig& config, std::uint64_t seed) {
+nlohmann::ordered_json row_json(const std::vector<const ScoredModel*>& models,
+                                const DocumentSums& sums, const EvaluateConfig& config,
+                                std::uint64_t seed) {
   nlohmann::ordered_json row;
   const double loss = total_nats(sums) / static_cast<double>(sums.tokens);
   const auto interval = bits_per_byte_interval(sums, config.bootstrap, seed);
@@ -122,14 +124,14 @@ StageResult run_evaluate_stage(StageContext& context) {
       models.push_back(&scored.at(name));
       nll.push_back(scored.at(name).nll);
     }
-    const DocumentSums sums =
-        per_document(rows, nll.size() == 1 ? nll.front() : averaged_nll(nll));
+    const DocumentSums sums = per_document(rows, nll.size() == 1 ? nll.front() : averaged_nll(nll));
     table[row.name] = row_json(models, sums, config, context.config.run.seed);
     if (table.size() == 1) {
       first = sums;
       continue;
     }
-    const auto interval = difference_interval(sums, first, config.bootstrap, context.config.run.seed);
+    const auto interval =
+        difference_interval(sums, first, config.bootstrap, context.config.run.seed);
     table[row.name]["difference_to_hybrid"] = {
         {"bits_per_byte", bits_per_byte(sums) - bits_per_byte(first)},
         {"interval", {interval.first, interval.second}}};

@@ -1,5 +1,5 @@
-// A trained model as a folder that transformers loads: components as their own architecture, hybrids with
-// their modelling code (framework/hybrid/export/README.md).
+// A trained model as a folder that transformers loads: components as their own architecture,
+// hybrids with their modelling code (framework/hybrid/export/README.md).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

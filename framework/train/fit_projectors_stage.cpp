@@ -1,4 +1,5 @@
-// Body of fit_projectors: projectors in closed form, and the loss that they start from beside random and
+// Body of fit_projectors: projectors in closed form, and the loss that they start from beside
+// random and
 // identity projectors. SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 

@@ -14,7 +14,8 @@ constexpr std::int64_t kOpeningTokens = 24;
 constexpr std::int64_t kOpenings = 2;
 
 // The configured prompts, or openings of test documents.
-std::vector<std::vector<std::int32_t>> prompts_of(const StageContext& context, const PreparedData& data,
+std::vector<std::vector<std::int32_t>> prompts_of(const StageContext& context,
+                                                  const PreparedData& data,
                                                   const Tokenizer& tokenizer) {
   std::vector<std::vector<std::int32_t>> prompts;
   for (const std::string& text : context.stage.generate.prompts) {

@@ -1,4 +1,5 @@
-// The bodies of the stages that do not train; the training ones are in train_stage.h. Each is collective.
+// The bodies of the stages that do not train; the training ones are in train_stage.h. Each is
+// collective.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

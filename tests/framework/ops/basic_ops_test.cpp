@@ -1,0 +1,119 @@
+// Gradients of linear, arithmetic, embedding and head_loss against central differences in double.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "framework/ops/arithmetic.h"
+#include "framework/ops/embedding.h"
+#include "framework/ops/head_loss.h"
+#include "framework/ops/linear.h"
+#include "tests/support/finite_difference.h"
+
+namespace peryton {
+namespace {
+
+using test::check_gradients;
+using test::random_normal;
+
+const kernels::Context kContext{.device = {}, .threads = 1};
+
+Tensor normal(const Shape& shape, std::uint64_t seed) {
+  return random_normal(DType::kFloat64, shape, seed);
+}
+
+TEST(LinearOp, Gradients) {
+  check_gradients([](Tape& tape, const auto& in) { return linear(tape, in[0], in[1], in[2]); },
+                  {normal({2, 3, 5}, 1), normal({7, 5}, 2), normal({7}, 3)});
+  check_gradients(
+      [](Tape& tape, const auto& in) { return linear(tape, slice_last(tape, in[0], 2, 7), in[1]); },
+      {normal({2, 3, 9}, 4), normal({4, 5}, 5)});
+}
+
+TEST(ArithmeticOps, Gradients) {
+  check_gradients([](Tape& tape, const auto& in) { return add(tape, in[0], in[1]); },
+                  {normal({2, 3}, 1), normal({2, 3}, 2)});
+  check_gradients(
+      [](Tape& tape, const auto& in) {
+        return add(tape, slice_last(tape, in[0], 0, 3), slice_last(tape, in[0], 2, 5));
+      },
+      {normal({4, 6}, 3)});
+  check_gradients(
+      [](Tape& tape, const auto& in) {
+        return weighted_sum(tape, {in[0], in[1], in[2]}, in[3], 5);
+      },
+      {normal({2, 3, 5}, 4), normal({2, 3, 7}, 5), normal({2, 3, 2}, 6), normal({3}, 7)});
+  check_gradients(
+      [](Tape& tape, const auto& in) {
+        return split_last(tape, reshape(tape, in[0], {6, 4}), {2, 2});
+      },
+      {normal({2, 3, 4}, 8)});
+}
+
+TEST(ArithmeticOps, WeightOneCopiesToTheBit) {
+  Tape tape(kContext, Tape::Mode::kInference);
+  Tensor x = random_normal(DType::kFloat32, {3, 5}, 1);
+  x.data<float>()[4] = -0.0f;
+  const Tensor nan = Tensor::full(DType::kFloat32, {3, 5}, std::nan(""));
+  const Tensor c = Tensor::from_values<float>({2}, std::vector<float>{0.0f, 1.0f});
+  const Variable sum =
+      weighted_sum(tape, {tape.constant(nan), tape.constant(x)}, tape.constant(c), 5);
+  EXPECT_TRUE(test::bitwise_equal(sum.value(), x));
+}
+
+TEST(EmbeddingOp, GradientsAndRange) {
+  const Tensor ids =
+      Tensor::from_values<std::int32_t>({2, 3}, std::vector<std::int32_t>{1, 0, 1, 4, 1, 2});
+  check_gradients([&](Tape& tape, const auto& in) { return embedding(tape, ids, in[0]); },
+                  {normal({5, 3}, 1)});
+  Tape tape(kContext);
+  const Tensor bad = Tensor::from_values<std::int32_t>({1, 1}, std::vector<std::int32_t>{5});
+  EXPECT_THROW(embedding(tape, bad, tape.constant(normal({5, 3}, 1))), Error);
+}
+
+HeadLossArgs two_heads(const std::vector<Variable>& in, std::int64_t vocabulary) {
+  HeadLossArgs args;
+  args.terms = {{in[0], in[1]}, {in[2], in[3]}};
+  args.coefficients = in[4];
+  args.vocabulary = vocabulary;
+  args.targets =
+      Tensor::from_values<std::int32_t>({2, 3}, std::vector<std::int32_t>{1, -1, 6, 3, 0, 2});
+  args.weights = Tensor::from_values<float>({2, 3}, std::vector<float>{1, 1, 0.5f, 2, 1, 1});
+  args.scale = 0.2;
+  return args;
+}
+
+TEST(HeadLossOp, Gradients) {
+  // Vocabulary 7 of tables with 7 and 9 rows: the last two are padding.
+  check_gradients([](Tape& tape, const auto& in) { return head_loss(tape, two_heads(in, 7)).loss; },
+                  {normal({2, 3, 4}, 1), normal({7, 4}, 2), normal({2, 3, 5}, 3), normal({9, 5}, 4),
+                   normal({2}, 5)});
+}
+
+TEST(HeadLossOp, FloatFollowsDoubleAndChunks) {
+  const std::int64_t tokens = 700, vocabulary = 1001, width = 24;  // several chunks at float
+  std::vector<std::int32_t> targets;
+  for (std::int64_t t = 0; t < tokens; ++t)
+    targets.push_back(static_cast<std::int32_t>(t * 37 % vocabulary));
+  const auto run = [&](DType dtype, int threads) {
+    Tape tape({.device = {}, .threads = threads});
+    HeadLossArgs args;
+    const Variable h = tape.input(normal({tokens, width}, 1).to(dtype));
+    args.terms = {{h, tape.constant(normal({vocabulary, width}, 2).to(dtype))}};
+    args.vocabulary = vocabulary;
+    args.targets = Tensor::from_values<std::int32_t>({tokens}, targets);
+    args.scale = 1.0 / static_cast<double>(tokens);
+    const HeadLoss loss = head_loss(tape, args);
+    tape.backward(loss.loss);
+    return std::pair(loss.loss.value().item(), h.gradient());
+  };
+  const auto exact = run(DType::kFloat64, 1), one = run(DType::kFloat32, 1),
+             three = run(DType::kFloat32, 3);
+  EXPECT_NEAR(one.first, exact.first, 1e-5);
+  EXPECT_LE(test::relative_error(one.second, exact.second), 1e-5);
+  EXPECT_TRUE(test::bitwise_equal(one.second, three.second));
+  EXPECT_EQ(one.first, three.first);
+}
+
+}  // namespace
+}  // namespace peryton
