@@ -65,14 +65,16 @@ TEST_P(HybridGolden, GradientsOfAlpha) {
   for (const bool logits : {true, false}) {
     const auto parameterisation =
         logits ? AlphaParameterisation::kSoftmax : AlphaParameterisation::kSimplex;
-    GoldenHybrid golden = test::load_golden_hybrid(GetParam(), parameterisation);
+    // In double: a gradient of alpha is a sum of large terms that cancel.
+    GoldenHybrid golden =
+        test::load_golden_hybrid(GetParam(), parameterisation, DType::kFloat64);
     if (golden.one_hot) return;
     run(golden);
     const Tensor expected = golden.expected.load(logits ? "grad.alpha_logits" : "grad.alpha");
     for (std::int64_t i = 0; i < golden.model->segments(); ++i) {
       const Tensor found = gradient_of(*golden.model, fmt::format("alpha.{}", i));
       const Tensor row = expected.slice(0, i, i + 1).contiguous_copy().reshape(found.shape());
-      EXPECT_LE(test::relative_error(found, row), 2e-5) << "segment " << i << " logits " << logits;
+      EXPECT_LE(test::relative_error(found, row), 2e-6) << "segment " << i << " logits " << logits;
     }
   }
 }
@@ -83,7 +85,11 @@ TEST_P(HybridGolden, RecomputationChangesNothing) {
   EXPECT_EQ(run(kept), run(again, true));
   const auto a = kept.model->parameters(), b = again.model->parameters();
   for (std::size_t i = 0; i < a.size(); ++i) {
-    EXPECT_TRUE(test::bitwise_equal(a[i]->gradient, b[i]->gradient)) << a[i]->name;
+    if (a[i]->group == "alpha") {  // the shares of a segment are added up before they join the others
+      EXPECT_LE(test::relative_error(b[i]->gradient, a[i]->gradient), 1e-4) << a[i]->name;
+    } else {
+      EXPECT_TRUE(test::bitwise_equal(a[i]->gradient, b[i]->gradient)) << a[i]->name;
+    }
   }
 }
 

@@ -145,8 +145,8 @@ TEST(ArchitectureWeights, GumbelIsDrawnOncePerStepAndSegment) {
   EXPECT_TRUE(test::bitwise_equal(drawn, weights.realise(tape, 0, 5).value()));
   EXPECT_FALSE(test::bitwise_equal(drawn, weights.realise(tape, 1, 5).value()));
   EXPECT_FALSE(test::bitwise_equal(drawn, weights.realise(tape, 0, 6).value()));
-  const auto quiet = weights.realise(tape, 0, -1).value().values<float>();
-  for (const float value : quiet) EXPECT_NEAR(value, 1.0 / 3, 1e-6);
+  const Tensor quiet = weights.realise(tape, 0, -1).value();
+  for (const float value : quiet.values<float>()) EXPECT_NEAR(value, 1.0 / 3, 1e-6);
   const auto noisy = drawn.values<float>();
   EXPECT_NEAR(std::accumulate(noisy.begin(), noisy.end(), 0.0), 1.0, 1e-6);
 }
