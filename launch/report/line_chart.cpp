@@ -94,7 +94,7 @@ std::string legend_svg(const LineChart& chart) {
   for (auto series = chart.series.rbegin(); series != chart.series.rend(); ++series) {
     svg += fmt::format("<text class='legend' x='{:.1f}' y='14' text-anchor='end'>{}</text>", x,
                        html_escape(series->name));
-    x -= 6.3 * static_cast<double>(series->name.size()) + 8;  // about the width of the text
+    x -= 6.8 * static_cast<double>(series->name.size()) + 10;  // about the width of the text
     svg +=
         fmt::format("<circle class='dot c{}' cx='{:.1f}' cy='10' r='4'/>", series->colour % 8, x);
     x -= 14;

@@ -25,6 +25,7 @@ while [ $# -gt 0 ]; do
 done
 own_folder=no
 [ -n "$folder" ] || { folder="$(mktemp -d)"; own_folder=yes; }
+mkdir -p "$folder"
 RANDOM=$seed
 echo "seed $seed, folder $folder"
 
