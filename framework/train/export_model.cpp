@@ -7,7 +7,7 @@
 #include "framework/checkpoint/safetensors.h"
 #include "framework/families/import.h"
 #include "framework/hybrid/export/modeling_code.h"
-#include "framework/train/hybrid_json.h"
+#include "framework/hybrid/hybrid_json.h"
 
 namespace peryton {
 namespace {

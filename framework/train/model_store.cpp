@@ -7,7 +7,7 @@
 #include "framework/checkpoint/safetensors.h"
 #include "framework/families/import.h"
 #include "framework/hybrid/fresh_tables.h"
-#include "framework/train/hybrid_json.h"
+#include "framework/hybrid/hybrid_json.h"
 
 namespace peryton {
 namespace {

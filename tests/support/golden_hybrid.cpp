@@ -7,7 +7,7 @@
 
 #include "framework/checkpoint/files.h"
 #include "framework/families/import.h"
-#include "framework/train/hybrid_json.h"
+#include "framework/hybrid/hybrid_json.h"
 
 namespace peryton::test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "framework/train/hybrid_json.h"
+#include "framework/hybrid/hybrid_json.h"
 
 #include <array>
 #include <nlohmann/json.hpp>
