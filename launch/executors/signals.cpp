@@ -8,7 +8,7 @@ namespace peryton {
 
 SignalGate::SignalGate() {
   sigemptyset(&watched_);
-  for (const int number : {SIGTERM, SIGINT, SIGUSR1, SIGCHLD}) sigaddset(&watched_, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}) sigaddset(&watched_, number);
   pthread_sigmask(SIG_BLOCK, &watched_, &old_mask_);
 }
 

@@ -7,8 +7,8 @@
 
 namespace peryton {
 
-// While it lives, SIGTERM, SIGINT, SIGUSR1 and SIGCHLD wait to be taken. One per process, made on
-// the thread that runs the pipeline, before other threads. Children get the old mask back
+// While it lives, SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD wait to be taken. One per process,
+// made on the thread that runs the pipeline, before other threads. Children get the old mask back
 // (run_process).
 class SignalGate {
  public:
@@ -19,7 +19,7 @@ class SignalGate {
 
   // The next signal, waiting up to `seconds` (0: only what is there already).
   std::optional<int> take(double seconds);
-  // Whether SIGTERM, SIGINT or SIGUSR1 was taken so far.
+  // Whether any of them but SIGCHLD was taken so far.
   bool asked_to_stop() const { return stop_requests_ > 0; }
   int stop_requests() const { return stop_requests_; }
   const sigset_t& old_mask() const { return old_mask_; }

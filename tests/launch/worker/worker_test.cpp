@@ -122,7 +122,7 @@ TEST_P(WorkerTest, Done) {
 }
 
 TEST_P(WorkerTest, SignalsSaveAndExit85) {
-  for (const int number : {SIGTERM, SIGUSR1, SIGINT}) {
+  for (const int number : {SIGTERM, SIGUSR1, SIGINT, SIGHUP}) {
     start("sleep");
     const auto ranks = sleeping_ranks();
     kill(launcher_, number);
