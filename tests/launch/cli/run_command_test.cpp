@@ -93,7 +93,7 @@ TEST_F(RunCommand, Mistakes) {
   EXPECT_EQ(peryton({"run", file(), "--set", "parallel.data=3"}), 2);
   fs::remove(folder_ / "text.txt");
   EXPECT_EQ(peryton({"run", file()}), 2);
-  EXPECT_THAT(error_, HasSubstr("t.yaml:2:17: there is no file or folder"));
+  EXPECT_THAT(error_, HasSubstr("t.yaml:2:18: there is no file or folder"));
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
