@@ -27,14 +27,17 @@ void fail_input(std::string message, std::string where, std::string hint) {
 }
 
 void fail_system(std::string message, std::string where, bool with_errno) {
-  if (with_errno) message += std::string(": ") + std::strerror(errno);
+  const int code = with_errno ? errno : 0;
+  if (with_errno) message += std::string(": ") + std::strerror(code);
+  if (code == ENOSPC || code == EDQUOT || code == EFBIG) {
+    fail_input(std::move(message), std::move(where), "make room and run the same command again");
+  }
   throw Error(ErrorKind::kSystem, std::move(message), std::move(where));
 }
 
 void fail_check(const char* expression, const char* file, int line, const std::string& message) {
-  throw Error(ErrorKind::kInternal,
-              fmt::format("{}:{}: check failed: {}{}{}", file, line, expression,
-                          message.empty() ? "" : ": ", message));
+  throw Error(ErrorKind::kInternal, fmt::format("{}:{}: check failed: {}{}{}", file, line,
+                                                expression, message.empty() ? "" : ": ", message));
 }
 
 }  // namespace peryton

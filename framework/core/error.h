@@ -35,7 +35,8 @@ class Error : public std::runtime_error {
 
 // The user's input is wrong.
 [[noreturn]] void fail_input(std::string message, std::string where = "", std::string hint = "");
-// The machine failed us; appends the text of errno when `with_errno`.
+// The machine failed us; appends the text of errno when `with_errno`. A disk that is full is the
+// person's to mend and comes as kUserInput.
 [[noreturn]] void fail_system(std::string message, std::string where = "", bool with_errno = false);
 [[noreturn]] void fail_check(const char* expression, const char* file, int line,
                              const std::string& message);
@@ -43,9 +44,9 @@ class Error : public std::runtime_error {
 }  // namespace peryton
 
 // Our own invariants. The message is a fmt format string with its arguments, and may be left out.
-#define PERYTON_CHECK(condition, ...)                                              \
-  do {                                                                             \
-    if (!(condition)) [[unlikely]] {                                               \
+#define PERYTON_CHECK(condition, ...)                                                       \
+  do {                                                                                      \
+    if (!(condition)) [[unlikely]] {                                                        \
       ::peryton::fail_check(#condition, __FILE__, __LINE__, ::fmt::format("" __VA_ARGS__)); \
-    }                                                                              \
+    }                                                                                       \
   } while (false)

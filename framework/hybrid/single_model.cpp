@@ -11,10 +11,14 @@ struct SingleState final : ModelState {
 }  // namespace
 
 SingleModel::SingleModel(std::shared_ptr<Component> component, std::int64_t vocabulary)
-    : component_(std::move(component)),
-      vocabulary_(vocabulary > 0 ? vocabulary : component_->shape().vocabulary) {
-  PERYTON_CHECK(vocabulary_ <= component_->shape().vocabulary, "softmax of {} over {} rows",
-                vocabulary_, component_->shape().vocabulary);
+    : component_(std::move(component)) {
+  set_vocabulary(vocabulary > 0 ? vocabulary : component_->shape().vocabulary);
+}
+
+void SingleModel::set_vocabulary(std::int64_t vocabulary) {
+  PERYTON_CHECK(vocabulary <= component_->shape().vocabulary, "softmax of {} over {} rows", vocabulary,
+                component_->shape().vocabulary);
+  vocabulary_ = vocabulary;
 }
 
 Variable SingleModel::hidden(const ForwardContext& context) {

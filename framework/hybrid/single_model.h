@@ -18,6 +18,8 @@ class SingleModel final : public LanguageModel {
   std::unique_ptr<ModelState> make_state(std::int64_t rows, std::int64_t capacity) override;
   double forward_flops_per_token(std::int64_t length) const override;
 
+  // Another softmax width, at most the component's own vocabulary.
+  void set_vocabulary(std::int64_t vocabulary);
   Component& component() { return *component_; }
 
  private:
@@ -25,7 +27,7 @@ class SingleModel final : public LanguageModel {
   Variable hidden(const ForwardContext& context);
 
   std::shared_ptr<Component> component_;
-  std::int64_t vocabulary_;
+  std::int64_t vocabulary_ = 0;
 };
 
 }  // namespace peryton

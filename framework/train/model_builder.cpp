@@ -187,11 +187,9 @@ StoredModel build_model(const StageContext& context, const FamilyRegistry& regis
   } else if (stage.kind == StageKind::kPretrain && !context.config.component(name).pretrained()) {
     stored = fresh_component(context, registry, name, dtype, vocabulary);
   } else {
-    stored =
-        load_model(component_folder(context, name), registry, {.dtype = dtype, .vocabulary = 0});
+    stored = load_model(component_folder(context, name), registry, {.dtype = dtype});
     check_vocabulary(context, stored.single->component(), name, vocabulary);
-    stored = load_model(component_folder(context, name), registry,
-                        {.dtype = dtype, .vocabulary = vocabulary});
+    stored.single->set_vocabulary(vocabulary);
   }
   if (stored.hybrid != nullptr) apply_alpha(context, *stored.hybrid);
   return stored;

@@ -11,6 +11,7 @@
 namespace peryton {
 
 int inspect_command(const std::vector<std::string>& arguments);
+int score_command(const std::vector<std::string>& arguments);
 int report_command(const std::vector<std::string>& arguments);
 int tokenize_command(const std::vector<std::string>& arguments);
 int tokenizer_command(const std::vector<std::string>& arguments);
@@ -26,6 +27,7 @@ const std::vector<Command>& commands() {
       {"evaluate", "evaluate the model of a run again", evaluate_command},
       {"generate", "continue a prompt with the model of a run", generate_command},
       {"export", "write the model of a run as a Hugging Face folder", export_command},
+      {"score", "logits and mean loss of a model on given ids", score_command},
       {"worker", "one rank of a stage (started by run)", worker_command},
   };
   return table;

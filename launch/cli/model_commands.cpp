@@ -13,6 +13,7 @@
 #include "framework/train/stage.h"
 #include "launch/cli/arguments.h"
 #include "launch/cli/run_commands.h"
+#include "launch/cli/run_model.h"
 #include "launch/executors/executor.h"
 #include "launch/pipeline/records.h"
 #include "launch/report/run_files.h"
@@ -42,29 +43,13 @@ class ScratchFolder {
   fs::path path_;
 };
 
-RunConfig open_run(const options::variables_map& values) {
-  const fs::path folder =
-      fs::absolute(required(values, "run", "the run folder")).lexically_normal();
-  const fs::path file = folder / "config.resolved.yaml";
-  if (!fs::exists(file))
-    fail_input("this is not a run folder", folder.string(), "it has no config.resolved.yaml");
-  RunConfig config = read_run_config(file);
-  config.run.folder = folder;
-  return config;
+RunConfig run_of(const options::variables_map& values) {
+  return open_run(required(values, "run", "the run folder"));
 }
 
 // The stage whose model the command is about: --model, else what the verdict is about.
 std::string model_of(const RunConfig& config, const options::variables_map& values) {
-  if (values.count("model") != 0) return values["model"].as<std::string>();
-  for (const StageConfig& stage : config.stages) {
-    if (stage.kind == StageKind::kEvaluate) return stage.evaluate.rows.front().models.front();
-  }
-  std::string last;
-  for (const StageConfig& stage : config.stages) {
-    if (stage.makes_model()) last = stage.name;
-  }
-  if (last.empty()) fail_input("the run makes no model", config.run.folder.string());
-  return last;
+  return values.count("model") != 0 ? values["model"].as<std::string>() : verdict_model(config);
 }
 
 // The run's configuration with one more stage, linked like any other.
@@ -117,7 +102,7 @@ int evaluate_command(const std::vector<std::string>& arguments) {
                                "train, validation or test");
   const auto values = parse_arguments(arguments, spec);
   if (!values) return 0;
-  const RunConfig run = open_run(*values);
+  const RunConfig run = run_of(*values);
   const RunConfig config = with_stage(run, {{"kind", "evaluate"},
                                             {"models", {model_of(run, *values)}},
                                             {"split", (*values)["split"].as<std::string>()}});
@@ -139,7 +124,7 @@ int generate_command(const std::vector<std::string>& arguments) {
   const auto values = parse_arguments(arguments, spec);
   if (!values) return 0;
   if (values->count("prompt") == 0) fail_input("--prompt is missing", "", "--help tells how");
-  const RunConfig run = open_run(*values);
+  const RunConfig run = run_of(*values);
   const RunConfig config =
       with_stage(run, {{"kind", "generate"},
                        {"models", {model_of(run, *values)}},
@@ -163,7 +148,7 @@ int export_command(const std::vector<std::string>& arguments) {
   if (!values) return 0;
   if (values->count("to") == 0) fail_input("--to is missing", "", "--help tells how");
   const fs::path to = fs::absolute((*values)["to"].as<std::string>()).lexically_normal();
-  const RunConfig run = open_run(*values);
+  const RunConfig run = run_of(*values);
   const std::string name = model_of(run, *values);
   OrderedJson stage = {{"kind", "export"}, {"model", name}, {"to", to.string()}};
   for (const StageConfig& made : run.stages) {
