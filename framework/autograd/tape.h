@@ -9,7 +9,8 @@
 //    optimiser).
 //  * A recorded entry holds what its op captured; it is released as soon as it has run.
 // A Variable may be used by several ops. A tape serves one forward and one backward pass, on one
-// thread. SPDX-License-Identifier: Apache-2.0
+// thread.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>

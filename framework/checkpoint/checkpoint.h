@@ -6,7 +6,8 @@
 //
 // Several ranks may write one checkpoint: one calls begin(), then after a barrier each
 // write_part(), then after another barrier one calls commit(). save() is the three of them for a
-// single writer. SPDX-License-Identifier: Apache-2.0
+// single writer.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

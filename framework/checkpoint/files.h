@@ -1,7 +1,7 @@
 // Files that are either whole or absent: write to a temporary name in the same folder, fsync,
 // rename, fsync of the folder. Every failure (disk full, read-only folder, short write) is a system
-// error that names the path and leaves nothing half-written behind. SPDX-License-Identifier:
-// Apache-2.0
+// error that names the path and leaves nothing half-written behind.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 // JSON as Hugging Face writes it: Python's json also emits Infinity, -Infinity and NaN, which the
 // standard and our parser refuse. Reading turns them into floating-point values, writing puts them
-// back. SPDX-License-Identifier: Apache-2.0
+// back.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 // manifest.json of a training checkpoint: what its files must be. It carries a checksum of itself,
-// so damage to it is seen too. Inner part of checkpoint.h. SPDX-License-Identifier: Apache-2.0
+// so damage to it is seen too. Inner part of checkpoint.h.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

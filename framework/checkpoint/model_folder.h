@@ -1,6 +1,7 @@
 // A Hugging Face (or mamba_ssm) model folder: config.json and weights in model.safetensors, in
 // shards with model.safetensors.index.json, in pytorch_model.bin, or in its shards; the first of
-// these that is there. SPDX-License-Identifier: Apache-2.0
+// these that is there.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

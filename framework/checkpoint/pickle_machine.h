@@ -1,6 +1,6 @@
 // Runs the pickle of a torch.save file without running anything: the few instructions that a table
-// of tensors needs, and no others. Inner part of torch_pickle.h. SPDX-License-Identifier:
-// Apache-2.0
+// of tensors needs, and no others. Inner part of torch_pickle.h.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 // The safetensors format: 8 bytes little-endian header length, a JSON header {"name": {"dtype",
 // "shape", "data_offsets": [begin, end)}, "__metadata__": {text: text}}, then the tensors' bytes
-// without holes. SPDX-License-Identifier: Apache-2.0
+// without holes.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

@@ -2,7 +2,8 @@
 // data/<key> hold their storages. The pickle language can call anything; this reader knows only
 // what a table of tensors needs (OrderedDict, _rebuild_tensor_v2, _rebuild_parameter, typed
 // storages) and executes nothing. Any other name or call is the user's error and says what the file
-// tried to call. SPDX-License-Identifier: Apache-2.0
+// tried to call.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 // The part of the zip format that torch.save writes: entries stored without compression, zip64 when
-// large. SPDX-License-Identifier: Apache-2.0
+// large.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>

@@ -5,7 +5,8 @@
 // fold into one value x_i = x_{2i} + x_{2i+1}, which leaves p values in rank order; then neighbours
 // at distance 1, 2, 4, ... of those p exchange and add, lower + higher. Every rank computes ((v0 +
 // v1) + (v2 + v3)) + ... itself, from the same operands in the same order. Ranks that folded away
-// receive the result. SPDX-License-Identifier: Apache-2.0
+// receive the result.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -6,7 +6,8 @@
 // to one thread.
 //
 // Errors: a peer that failed or a transport that broke is an Error of kind kSystem, on every rank
-// that waits. SPDX-License-Identifier: Apache-2.0
+// that waits.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

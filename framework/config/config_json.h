@@ -1,5 +1,6 @@
 // The configuration as JSON, in the layout of the YAML: what resolved_yaml prints and hashes are
-// made of. SPDX-License-Identifier: Apache-2.0
+// made of.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -11,9 +11,9 @@ const Names<Precision>& names_of(Precision) {
 
 const Names<SchedulePolicy>& names_of(SchedulePolicy) {
   static const Names<SchedulePolicy> names = {{"constant", SchedulePolicy::kConstant},
-                                        {"cosine", SchedulePolicy::kCosine},
-                                        {"linear", SchedulePolicy::kLinear},
-                                        {"wsd", SchedulePolicy::kWsd}};
+                                              {"cosine", SchedulePolicy::kCosine},
+                                              {"linear", SchedulePolicy::kLinear},
+                                              {"wsd", SchedulePolicy::kWsd}};
   return names;
 }
 

@@ -1,5 +1,6 @@
 // Names of other stages in a stage: what it starts from, whose budget it matches, which models it
-// shows. SPDX-License-Identifier: Apache-2.0
+// shows.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
 #include "framework/config/reader.h"

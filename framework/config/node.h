@@ -1,6 +1,7 @@
 // A typed cursor over a YAML document. It knows the path of keys that led to it, collects every
 // mistake instead of stopping at the first, and remembers which keys were asked for, so that
-// finish() can name the ones that nobody knows. SPDX-License-Identifier: Apache-2.0
+// finish() can name the ones that nobody knows.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The readers of the sections of a pipeline's YAML, in the order in which they run. Each reads one
-// map, fills in what is there, and adds what is wrong to the mistakes. SPDX-License-Identifier:
-// Apache-2.0
+// map, fills in what is there, and adds what is wrong to the mistakes.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // The whole YAML of a pipeline as plain structs, complete and checked. Everything below launch/
-// reads this and never YAML. SPDX-License-Identifier: Apache-2.0
+// reads this and never YAML.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

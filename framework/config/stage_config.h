@@ -1,5 +1,6 @@
 // One stage of the pipeline, complete: defaults filled in, `each:` expanded to one stage per model,
-// names of other stages checked. SPDX-License-Identifier: Apache-2.0
+// names of other stages checked.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // How a stage trains: the keys of the top-level `train:` section, each of which a stage may
 // override. Every stage carries its own complete copy, so nobody has to look things up in two
-// places. SPDX-License-Identifier: Apache-2.0
+// places.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // A YAML document as an own tree in which every value and key knows where it was written. yaml-cpp
 // only parses: its nodes accept duplicate keys, change when looked at, and lose positions of what
-// is missing. SPDX-License-Identifier: Apache-2.0
+// is missing.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <memory>

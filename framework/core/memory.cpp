@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/memory.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <new>
 
@@ -9,7 +11,8 @@ namespace {
 
 constexpr std::align_val_t kAlignment{64};
 
-// Measurement of the process as a whole, so it is process-wide by nature; nothing reads it to decide.
+// Measurement of the process as a whole, so it is process-wide by nature; nothing reads it to
+// decide.
 struct Meter {
   std::atomic<std::int64_t> live{0};
   std::atomic<std::int64_t> peak{0};
@@ -36,7 +39,8 @@ std::shared_ptr<Buffer> Buffer::allocate(std::int64_t bytes) {
   return std::shared_ptr<Buffer>(new Buffer(data, bytes, nullptr, true));
 }
 
-std::shared_ptr<Buffer> Buffer::borrow(void* data, std::int64_t bytes, std::shared_ptr<void> owner) {
+std::shared_ptr<Buffer> Buffer::borrow(void* data, std::int64_t bytes,
+                                       std::shared_ptr<void> owner) {
   return std::shared_ptr<Buffer>(
       new Buffer(static_cast<std::byte*>(data), bytes, std::move(owner), false));
 }
@@ -45,6 +49,12 @@ Buffer::~Buffer() {
   if (!counted_) return;
   ::operator delete(data_, kAlignment);
   meter().add(-bytes_);
+}
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 16 << 20);
 }
 
 MemoryUse memory_use() { return {meter().live.load(), meter().peak.load()}; }

@@ -14,7 +14,8 @@ class Buffer {
   // Uninitialised memory from the counted allocator.
   static std::shared_ptr<Buffer> allocate(std::int64_t bytes);
   // Memory owned by somebody else (a mapped file); `owner` keeps it alive. Not counted.
-  static std::shared_ptr<Buffer> borrow(void* data, std::int64_t bytes, std::shared_ptr<void> owner);
+  static std::shared_ptr<Buffer> borrow(void* data, std::int64_t bytes,
+                                        std::shared_ptr<void> owner);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -31,6 +32,11 @@ class Buffer {
   std::shared_ptr<void> owner_;
   bool counted_;
 };
+
+// Tells malloc to keep what is freed instead of giving it back to the system: a training step frees
+// and takes the same tensors again, and fresh pages cost a fault and a clearing each. Call once,
+// before the first tensor.
+void keep_freed_memory();
 
 struct MemoryUse {
   std::int64_t live_bytes = 0;

@@ -1,5 +1,5 @@
-// A named weight of a model. Whether it trains is decided by the stage, which then gives it a slot in the
-// arena of trainables (optim/arena.h); a frozen parameter has no gradient and no slot.
+// A named weight of a model. Whether it trains is decided by the stage, which then gives it a slot
+// in the arena of trainables (optim/arena.h); a frozen parameter has no gradient and no slot.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,12 +11,15 @@
 namespace peryton {
 
 struct Parameter {
-  std::string name;   // full name in the model, for example "neox.gpt_neox.layers.0.attention.dense.weight"
-  std::string group;  // freezing and optimiser group: alpha, projectors, embeddings, components, norms, heads
+  std::string
+      name;  // full name in the model, for example "neox.gpt_neox.layers.0.attention.dense.weight"
+  std::string group;  // freezing and optimiser group: alpha, projectors, embeddings, components,
+                      // norms, heads
   Tensor value;
-  Tensor gradient;    // defined only while trainable; gradients are added to it
+  Tensor gradient;  // defined only while trainable; gradients are added to it
   bool trainable = false;
-  bool decays = true;  // false: weight decay never applies (norms, biases, A_log, D, dt_bias, alpha)
+  bool decays =
+      true;  // false: weight decay never applies (norms, biases, A_log, D, dt_bias, alpha)
 };
 
 using ParameterPtr = std::shared_ptr<Parameter>;

@@ -1,5 +1,6 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011). A value is a pure function of
-// (seed, purpose, stream, index), so there is no generator state to save or to keep equal over ranks.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011). A value is a pure function
+// of (seed, purpose, stream, index), so there is no generator state to save or to keep equal over
+// ranks.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -28,10 +29,10 @@ class Rng {
   Rng(std::uint64_t seed, RandomPurpose purpose, std::uint64_t stream = 0)
       : seed_(seed), purpose_(purpose), stream_(stream) {}
 
-  std::uint64_t bits(std::uint64_t index) const;                          // 64 uniform bits
-  double uniform(std::uint64_t index) const;                              // [0, 1), 53 bits
-  double normal(std::uint64_t index) const;                               // N(0, 1), Box-Muller
-  std::uint64_t below(std::uint64_t index, std::uint64_t bound) const;    // [0, bound)
+  std::uint64_t bits(std::uint64_t index) const;                        // 64 uniform bits
+  double uniform(std::uint64_t index) const;                            // [0, 1), 53 bits
+  double normal(std::uint64_t index) const;                             // N(0, 1), Box-Muller
+  std::uint64_t below(std::uint64_t index, std::uint64_t bound) const;  // [0, bound)
 
  private:
   std::uint64_t seed_;

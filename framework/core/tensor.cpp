@@ -36,7 +36,8 @@ std::array<std::int64_t, Shape::kMaxRank> dense_strides(const Shape& shape) {
   return strides;
 }
 
-// Calls f(offset_a, offset_b) for every row (all dimensions but the last) of two tensors of one shape.
+// Calls f(offset_a, offset_b) for every row (all dimensions but the last) of two tensors of one
+// shape.
 template <class F>
 void for_each_row(const Tensor& a, const Tensor& b, F&& f) {
   const int outer = a.rank() - 1;
@@ -159,9 +160,9 @@ Tensor Tensor::view(const Shape& shape, std::span<const std::int64_t> strides) c
   PERYTON_CHECK(static_cast<int>(strides.size()) == shape.rank());
   std::int64_t last = 0;
   for (int dim = 0; dim < shape.rank(); ++dim) last += (shape[dim] - 1) * strides[dim];
-  PERYTON_CHECK(shape.elements() == 0 ||
-                    byte_offset_ + (last + 1) * size_of(dtype_) <= buffer_->bytes(),
-                "view {} reaches past its buffer", shape.text());
+  PERYTON_CHECK(
+      shape.elements() == 0 || byte_offset_ + (last + 1) * size_of(dtype_) <= buffer_->bytes(),
+      "view {} reaches past its buffer", shape.text());
   Tensor view = *this;
   view.shape_ = shape;
   std::copy(strides.begin(), strides.end(), view.strides_.begin());

@@ -1,6 +1,6 @@
-// A tensor is a dtype, a shape, strides, a device and a shared buffer. It is a cheap value type; copies
-// view the same memory. The last dimension is contiguous, the others may be strided, so columns of a fused
-// projection are views, not copies.
+// A tensor is a dtype, a shape, strides, a device and a shared buffer. It is a cheap value type;
+// copies view the same memory. The last dimension is contiguous, the others may be strided, so
+// columns of a fused projection are views, not copies.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

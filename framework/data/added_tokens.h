@@ -1,5 +1,6 @@
 // The `added_tokens` of a tokenizer.json: strings that become one token wherever they stand in a
-// text. SPDX-License-Identifier: Apache-2.0
+// text.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <array>

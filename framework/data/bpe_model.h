@@ -1,6 +1,7 @@
 // The merging part of byte-pair encoding (Sennrich et al. 2016) over bytes: a word becomes its
 // bytes, then the neighbours with the lowest rank are joined, leftmost first, until no neighbours
-// have a rank. SPDX-License-Identifier: Apache-2.0
+// have a rank.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // Learns a byte-level BPE vocabulary (Sennrich et al. 2016): again and again the most frequent pair
 // of neighbours within words becomes a token. Ties go to the pair with the smaller ids, so the
-// result depends on the text alone, not on its order or on threads. SPDX-License-Identifier:
-// Apache-2.0
+// result depends on the text alone, not on its order or on threads.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // Cutting text at what a pattern matches: the pre-tokenizers Split, Digits, Punctuation,
-// WhitespaceSplit. SPDX-License-Identifier: Apache-2.0
+// WhitespaceSplit.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // Typed reading of a model's config.json or of the settings of a fresh one. Whatever is wrong is
-// the user's error and names file and key. A null is a missing key. SPDX-License-Identifier:
-// Apache-2.0
+// the user's error and names file and key. A null is a missing key.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
-// What a component family offers to everything above it. hybrid/, train/ and eval/ see only this; none of
-// them asks which family it holds.
+// What a component family offers to everything above it. hybrid/, train/ and eval/ see only this;
+// none of them asks which family it holds.
 //
-// Names and shapes of parameters are those of the family's Hugging Face checkpoint, so importing and
-// exporting need no table but the aliases of older layouts (canonical_name).
+// Names and shapes of parameters are those of the family's Hugging Face checkpoint, so importing
+// and exporting need no table but the aliases of older layouts (canonical_name).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -17,9 +17,10 @@
 
 namespace peryton {
 
-// One batch of token rows on one rank. Documents are packed: `document_start[b, t]` is the position in row b of the first
-// token of the document that holds t; attention and SSM state do not cross it, and the position of a
-// token is t - document_start. During generation rows have one document and `past` tokens came before.
+// One batch of token rows on one rank. Documents are packed: `document_start[b, t]` is the position
+// in row b of the first token of the document that holds t; attention and SSM state do not cross
+// it, and the position of a token is t - document_start. During generation rows have one document
+// and `past` tokens came before.
 struct TokenBatch {
   Tensor ids;             // int32 [B, T]
   Tensor document_start;  // int32 [B, T]; undefined: one document per row
@@ -48,7 +49,8 @@ struct ComponentShape {
   bool tied_head = false;       // the head is the embedding table
 };
 
-// A pretrained (or fresh) language model, cut into the pieces that a hybrid needs. Hidden states are [B, T, width].
+// A pretrained (or fresh) language model, cut into the pieces that a hybrid needs. Hidden states
+// are [B, T, width].
 class Component {
  public:
   virtual ~Component() = default;
@@ -59,14 +61,15 @@ class Component {
   virtual Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                        Variable hidden) = 0;
   virtual Variable final_norm(const ForwardContext& context, Variable hidden) = 0;
-  // [.., vocabulary]. The losses use head() instead, chunk by chunk; this is for scoring and generation.
+  // [.., vocabulary]. The losses use head() instead, chunk by chunk; this is for scoring and
+  // generation.
   virtual Variable logits(const ForwardContext& context, Variable hidden) = 0;
   // The matrix [vocabulary, width] that logits() multiplies with; heads have no bias.
   virtual ParameterPtr head() = 0;
   virtual ParameterPtr embedding() = 0;
 
-  // Every parameter, in order of execution; a tied head appears once, as the embedding. Groups are set:
-  // embeddings, heads, norms (block and final norms) or components (all else).
+  // Every parameter, in order of execution; a tied head appears once, as the embedding. Groups are
+  // set: embeddings, heads, norms (block and final norms) or components (all else).
   virtual const std::vector<ParameterPtr>& parameters() const = 0;
   virtual std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) = 0;
 
@@ -81,20 +84,21 @@ class Family {
  public:
   virtual ~Family() = default;
 
-  virtual std::string name() const = 0;                      // folder name
+  virtual std::string name() const = 0;                          // folder name
   virtual bool accepts(const nlohmann::json& config) const = 0;  // of a config.json as found
-  // A component with allocated, uninitialised parameters. `config` is a config.json in any of the layouts
-  // that accepts() takes; `where` names it in errors. An impossible value is the user's error.
+  // A component with allocated, uninitialised parameters. `config` is a config.json in any of the
+  // layouts that accepts() takes; `where` names it in errors. An impossible value is the user's
+  // error.
   virtual std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
                                             DType dtype) const = 0;
   // Fills the parameters of a fresh component for training from scratch (the family's own recipe).
   virtual void initialise(Component& component, std::uint64_t seed) const = 0;
-  // config.json of a small model built in the user's YAML: width, layers, heads, vocabulary, ... Unknown keys are
-  // the user's error.
+  // config.json of a small model built in the user's YAML: width, layers, heads, vocabulary, ...
+  // Unknown keys are the user's error.
   virtual nlohmann::json config_from_settings(const nlohmann::json& settings,
                                               const std::string& where) const = 0;
-  // Name in a checkpoint file -> our parameter name; nullopt for a buffer that is ignored by name. A name that is
-  // neither comes back unchanged and is then found to be unknown.
+  // Name in a checkpoint file -> our parameter name; nullopt for a buffer that is ignored by name.
+  // A name that is neither comes back unchanged and is then found to be unknown.
   virtual std::optional<std::string> canonical_name(const std::string& file_name) const = 0;
   // The smallest useful config.json, for the conformance suite.
   virtual nlohmann::json tiny_config() const = 0;

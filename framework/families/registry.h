@@ -1,4 +1,5 @@
-// The families that this build knows. A family is one folder; CMake generates register_all_families.
+// The families that this build knows. A family is one folder; CMake generates
+// register_all_families.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

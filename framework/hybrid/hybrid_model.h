@@ -2,7 +2,8 @@
 // are in gate.h. The embeddings mix with alpha of the first segment, the heads with that of the
 // last (released_code: the first). Final norms belong to the last segment of their component. Where
 // a fixed alpha is exactly 0 the component is not run; where it is 1 on one component everywhere
-// the hybrid is that component bit for bit. SPDX-License-Identifier: Apache-2.0
+// the hybrid is that component bit for bit.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <memory>

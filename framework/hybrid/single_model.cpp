@@ -16,8 +16,8 @@ SingleModel::SingleModel(std::shared_ptr<Component> component, std::int64_t voca
 }
 
 void SingleModel::set_vocabulary(std::int64_t vocabulary) {
-  PERYTON_CHECK(vocabulary <= component_->shape().vocabulary, "softmax of {} over {} rows", vocabulary,
-                component_->shape().vocabulary);
+  PERYTON_CHECK(vocabulary <= component_->shape().vocabulary, "softmax of {} over {} rows",
+                vocabulary, component_->shape().vocabulary);
   vocabulary_ = vocabulary;
 }
 

@@ -1,5 +1,6 @@
 // Causal self-attention on the heads of a fused projection; formula in
-// kernels/attention/attention.h. SPDX-License-Identifier: Apache-2.0
+// kernels/attention/attention.h.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "framework/autograd/tape.h"

@@ -1,5 +1,6 @@
 // Causal depthwise convolution with fused SiLU; see kernels/causal_conv1d/causal_conv1d.h for the
-// formula. SPDX-License-Identifier: Apache-2.0
+// formula.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "framework/autograd/tape.h"

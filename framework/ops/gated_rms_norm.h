@@ -1,5 +1,6 @@
 // RMS norm of a gated value, per group; see kernels/gated_rms_norm/gated_rms_norm.h for the
-// formula. SPDX-License-Identifier: Apache-2.0
+// formula.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "framework/autograd/tape.h"

@@ -7,7 +7,8 @@
 //
 // The master dtype is float64 if the parameters are float64, else float32. A parameter may compute
 // in bfloat16: then its `value` is a slice of a second, bfloat16 buffer, refreshed from the master
-// after each step. SPDX-License-Identifier: Apache-2.0
+// after each step.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // Norms of gradients in the arena: fixed blocks and fixed trees in double, so neither threads nor
-// the layout of other groups change a bit. SPDX-License-Identifier: Apache-2.0
+// the layout of other groups change a bit.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <string>

@@ -5,7 +5,8 @@
 // all-reduce of the ranks, which adds neighbours at distance 1, 2, 4, ..., is the rest of the tree.
 // So any power of two of ranks that divides the number of leaves, a power of two too, gives the
 // same sum. Micro-batches must have the same shape everywhere. Costs log2(leaves per rank) buffers
-// of the arena's size, and sends only after the last backward. SPDX-License-Identifier: Apache-2.0
+// of the arena's size, and sends only after the last backward.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // Body of fit_projectors: projectors in closed form, and the loss that they start from beside
 // random and
-// identity projectors. SPDX-License-Identifier: Apache-2.0
+// identity projectors.
+// SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
 #include "framework/data/prepare.h"

@@ -1,7 +1,8 @@
 // Models in stage folders. A component alone is a Hugging Face folder. A hybrid is hybrid.json
 // (structure, alpha, where each component comes from, with the hash of its weights) and
 // hybrid.safetensors (projectors, and every component tensor that differs from its source): frozen
-// weights are referenced, not copied. SPDX-License-Identifier: Apache-2.0
+// weights are referenced, not copied.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 // The contract between the pipeline (launch/), which decides what runs when and where, and the
-// bodies of the stages, which run on every rank of a worker. SPDX-License-Identifier: Apache-2.0
+// bodies of the stages, which run on every rank of a worker.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <atomic>

@@ -6,7 +6,8 @@
 //   relu       y = max(x, 0)
 //
 // Hendrycks and Gimpel, "Gaussian error linear units" (2016); the tanh form is the one that GPT-2
-// uses. SPDX-License-Identifier: Apache-2.0
+// uses.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

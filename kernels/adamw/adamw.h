@@ -7,7 +7,8 @@
 //   w := w - step_size * m / (sqrt(v) * inverse_root_correction + epsilon)
 // with step_size = learning rate / (1 - beta1^t), inverse_root_correction = 1 / sqrt(1 - beta2^t).
 // Every operation is rounded by itself in T, so every instruction set and number of threads gives
-// the same bits. SPDX-License-Identifier: Apache-2.0
+// the same bits.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

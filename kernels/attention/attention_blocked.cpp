@@ -1,6 +1,7 @@
 // The loops over blocks of queries and keys. Blocks are cut by the shape alone and visited in
 // order, so every sum has one order whatever the number of threads. Blocks that no query sees are
-// skipped. SPDX-License-Identifier: Apache-2.0
+// skipped.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
 #include <cmath>

@@ -1,5 +1,6 @@
 // The pieces of blocked attention that lie between its GEMMs: a block of scores [rows, keys],
-// dense. SPDX-License-Identifier: Apache-2.0
+// dense.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

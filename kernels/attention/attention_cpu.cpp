@@ -1,5 +1,6 @@
 // Blocked attention for float: GEMMs on blocks of queries and keys, vector code for what is between
-// them. SPDX-License-Identifier: Apache-2.0
+// them.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,6 +1,7 @@
 // Fast path: vectors over channels. Forward tasks are blocks of tokens; backward tasks are (row,
 // block of channels), each walking its tokens in order, so weight gradients need one fixed-order
-// sum over rows. SPDX-License-Identifier: Apache-2.0
+// sum over rows.
+// SPDX-License-Identifier: Apache-2.0
 #include <type_traits>
 
 #include "kernels/causal_conv1d/causal_conv1d.h"

@@ -1,8 +1,8 @@
 // What a kernel runs on: a team of CPU threads (later: or a CUDA stream).
 //
 // Thread invariance: work is cut into tasks by shape alone, every task writes its own part of the
-// output, and reductions add per-task partial results in task order. The number of threads decides only who
-// runs a task, so it cannot change a bit of the result.
+// output, and reductions add per-task partial results in task order. The number of threads decides
+// only who runs a task, so it cannot change a bit of the result.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -20,15 +20,15 @@ struct Context {
 
 // Calls task(i) once for each i in [0, count), in any order, on at most context.threads threads.
 // An exception from a task is rethrown here after the team has stopped. Must not be nested.
-void parallel_for(const Context& context, std::int64_t count,
-                  FunctionRef<void(std::int64_t)> task);
+void parallel_for(const Context& context, std::int64_t count, FunctionRef<void(std::int64_t)> task);
 
-// The same, and tells the task on which worker it runs (0 .. context.threads-1), for scratch memory.
+// The same, and tells the task on which worker it runs (0 .. context.threads-1), for scratch
+// memory.
 void parallel_for_worker(const Context& context, std::int64_t count,
                          FunctionRef<void(std::int64_t task, int worker)> task);
 
-// Call before a library that would start an OpenMP team of its own (oneDNN does unless it is inside one): it then
-// stays on the calling thread, and its bits do not depend on the number of threads.
+// Call before a library that would start an OpenMP team of its own (oneDNN does unless it is inside
+// one): it then stays on the calling thread, and its bits do not depend on the number of threads.
 void stay_on_this_thread();
 
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }

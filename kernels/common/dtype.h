@@ -12,7 +12,8 @@ namespace peryton {
 
 enum class DType : std::uint8_t { kFloat32, kBFloat16, kFloat64, kInt32, kUInt8 };
 
-// bfloat16 as storage: arithmetic happens in float. Conversion rounds to nearest even and keeps NaN.
+// bfloat16 as storage: arithmetic happens in float. Conversion rounds to nearest even and keeps
+// NaN.
 struct BFloat16 {
   std::uint16_t bits = 0;
 
@@ -36,22 +37,32 @@ struct BFloat16 {
 
 constexpr std::int64_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return 4;
-    case DType::kBFloat16: return 2;
-    case DType::kFloat64: return 8;
-    case DType::kInt32: return 4;
-    case DType::kUInt8: return 1;
+    case DType::kFloat32:
+      return 4;
+    case DType::kBFloat16:
+      return 2;
+    case DType::kFloat64:
+      return 8;
+    case DType::kInt32:
+      return 4;
+    case DType::kUInt8:
+      return 1;
   }
   return 0;
 }
 
 constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
-    case DType::kFloat32: return "float32";
-    case DType::kBFloat16: return "bfloat16";
-    case DType::kFloat64: return "float64";
-    case DType::kInt32: return "int32";
-    case DType::kUInt8: return "uint8";
+    case DType::kFloat32:
+      return "float32";
+    case DType::kBFloat16:
+      return "bfloat16";
+    case DType::kFloat64:
+      return "float64";
+    case DType::kInt32:
+      return "int32";
+    case DType::kUInt8:
+      return "uint8";
   }
   return "?";
 }
@@ -79,7 +90,8 @@ struct DTypeOf<std::uint8_t> {
   static constexpr DType value = DType::kUInt8;
 };
 
-// The type in which a kernel computes on elements of T: float for float and bfloat16, double for double.
+// The type in which a kernel computes on elements of T: float for float and bfloat16, double for
+// double.
 template <class T>
 struct ComputeType {
   using type = float;
@@ -101,10 +113,14 @@ struct TypeTag {
 template <class F>
 decltype(auto) dispatch_float(DType dtype, std::string_view what, F&& f) {
   switch (dtype) {
-    case DType::kFloat32: return f(TypeTag<float>{});
-    case DType::kBFloat16: return f(TypeTag<BFloat16>{});
-    case DType::kFloat64: return f(TypeTag<double>{});
-    default: throw ArgumentError(what, "needs a floating-point dtype, got ", name_of(dtype));
+    case DType::kFloat32:
+      return f(TypeTag<float>{});
+    case DType::kBFloat16:
+      return f(TypeTag<BFloat16>{});
+    case DType::kFloat64:
+      return f(TypeTag<double>{});
+    default:
+      throw ArgumentError(what, "needs a floating-point dtype, got ", name_of(dtype));
   }
 }
 

@@ -1,6 +1,7 @@
 // Loads and stores of up to one vector of elements, widened to float: the inner loops of kernels
 // written for float and bfloat16 at once, with any width. Include inside a Highway target
-// (per-target guard). SPDX-License-Identifier: Apache-2.0
+// (per-target guard).
+// SPDX-License-Identifier: Apache-2.0
 #if defined(PERYTON_KERNELS_COMMON_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef PERYTON_KERNELS_COMMON_LANES_INL_H_
 #undef PERYTON_KERNELS_COMMON_LANES_INL_H_

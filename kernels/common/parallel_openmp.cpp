@@ -34,7 +34,8 @@ void stay_on_this_thread() {
   if (!omp_in_parallel() && omp_get_max_threads() != 1) omp_set_num_threads(1);
 }
 
-void parallel_for(const Context& context, std::int64_t count, FunctionRef<void(std::int64_t)> task) {
+void parallel_for(const Context& context, std::int64_t count,
+                  FunctionRef<void(std::int64_t)> task) {
   parallel_for_worker(context, count, [&](std::int64_t i, int) { task(i); });
 }
 

@@ -39,7 +39,8 @@ void parallel_for_worker(const Context& context, std::int64_t count,
 // This build does not know libgomp: run it with OMP_NUM_THREADS=1.
 void stay_on_this_thread() {}
 
-void parallel_for(const Context& context, std::int64_t count, FunctionRef<void(std::int64_t)> task) {
+void parallel_for(const Context& context, std::int64_t count,
+                  FunctionRef<void(std::int64_t)> task) {
   parallel_for_worker(context, count, [&](std::int64_t i, int) { task(i); });
 }
 

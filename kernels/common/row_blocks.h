@@ -1,6 +1,7 @@
 // Sums over rows in a fixed order: rows are cut into at most kMaxRowBlocks blocks by their number
 // alone, each block sums its rows into a partial result, and the partial results are added in block
-// order. SPDX-License-Identifier: Apache-2.0
+// order.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

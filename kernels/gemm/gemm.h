@@ -1,7 +1,8 @@
 // General matrix multiply, row-major:  C = alpha * op(A) * op(B) + beta * C,  op(X) = X or X^T.
 // op(A) is [m, k], op(B) is [k, n], C is [m, n]; leading dimensions are in elements. With beta = 0
 // what C held is not read. Float runs on oneDNN, one thread a call; double is a plain loop for
-// tests and solvers. SPDX-License-Identifier: Apache-2.0
+// tests and solvers.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // Vector code of root-mean-square normalisation, for float and bfloat16 storage; double goes to the
-// reference. SPDX-License-Identifier: Apache-2.0
+// reference.
+// SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE

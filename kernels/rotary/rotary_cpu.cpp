@@ -1,5 +1,6 @@
 // Vector code of the rotary embedding, for float and bfloat16 storage; double goes to the
-// reference. SPDX-License-Identifier: Apache-2.0
+// reference.
+// SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
 #undef HWY_TARGET_INCLUDE

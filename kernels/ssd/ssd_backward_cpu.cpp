@@ -1,6 +1,7 @@
 // Chunked backward. A task owns a few heads of one group in one row and walks the chunks in
 // reverse; what the heads of a group share (d_B, d_C) is summed per task and then over tasks in a
-// fixed order. SPDX-License-Identifier: Apache-2.0
+// fixed order.
+// SPDX-License-Identifier: Apache-2.0
 #include "kernels/common/argument_error.h"
 #include "kernels/ssd/backward_tiles.h"
 #include "kernels/ssd/ssd.h"

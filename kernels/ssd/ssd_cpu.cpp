@@ -1,6 +1,7 @@
 // Chunked forward. A task owns a few heads of one group in one row and walks the chunks in order
 // with their states; the scores of a chunk are shared by its heads. One token alone runs the
-// recurrence. SPDX-License-Identifier: Apache-2.0
+// recurrence.
+// SPDX-License-Identifier: Apache-2.0
 #include "kernels/ssd/ssd.h"
 
 #include "kernels/common/argument_error.h"

@@ -1,5 +1,6 @@
 // Arguments of a subcommand, by Boost.Program_options with its traps closed: no guessing from
-// prefixes, and an unknown option names the nearest known one. SPDX-License-Identifier: Apache-2.0
+// prefixes, and an unknown option names the nearest known one.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <boost/program_options.hpp>

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "framework/core/error.h"
+#include "framework/core/memory.h"
 #include "kernels/common/isa.h"
 #include "launch/cli/run_commands.h"
 
@@ -61,6 +62,7 @@ int run_command_line(const std::vector<std::string>& arguments) {
     return arguments.empty() ? 2 : 0;
   }
   try {
+    keep_freed_memory();
     kernels::cap_isa_from_environment();
     return dispatch(arguments);
   } catch (const Error& error) {

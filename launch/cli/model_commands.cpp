@@ -1,5 +1,6 @@
 // peryton evaluate, generate and export: one more stage on the models of a finished run, in this
-// process, outside the run's own stages. SPDX-License-Identifier: Apache-2.0
+// process, outside the run's own stages.
+// SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
 #include <atomic>

@@ -1,7 +1,8 @@
 // How a stage's worker is started. There are two today: a child process, and mpirun on this
 // machine. A batch system is one more: it makes a script of the same worker command, submits it and
 // watches the stage folder, which is why nothing but files passes between the launcher and its
-// workers. SPDX-License-Identifier: Apache-2.0
+// workers.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

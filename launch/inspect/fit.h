@@ -1,5 +1,6 @@
 // What fits with what between two models that shall become one hybrid, and how to mend what does
-// not. SPDX-License-Identifier: Apache-2.0
+// not.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // Why a worker failed. An exit code cannot say which rank failed or why, so every rank that can
-// still write leaves a small file in the stage's log folder. SPDX-License-Identifier: Apache-2.0
+// still write leaves a small file in the stage's log folder.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

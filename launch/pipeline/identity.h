@@ -1,6 +1,7 @@
 // What decides whether a finished stage is still valid: its own part of the configuration and its
 // inputs. Folders, logging, thread counts, checkpoint habits and how a batch is cut over ranks do
-// not count. SPDX-License-Identifier: Apache-2.0
+// not count.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

@@ -1,6 +1,7 @@
 // The two records that the launcher keeps in a stage's folder: state.json while it is not done
 // (what was started there, so that only the same thing is resumed), and manifest.json when it is,
-// written last. SPDX-License-Identifier: Apache-2.0
+// written last.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

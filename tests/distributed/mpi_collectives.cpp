@@ -1,6 +1,7 @@
 // Runs the collectives' checks on the ranks of mpirun. With the argument "throw" the last rank
 // fails while the others wait: every rank must end, with the error's exit code. Started by
-// tests.cmake. SPDX-License-Identifier: Apache-2.0
+// tests.cmake.
+// SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <string>
 

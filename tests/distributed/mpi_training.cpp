@@ -1,6 +1,7 @@
 // Trains the toy model with bucketed gradients and the fused optimiser under mpirun, and the same
 // alone, in every rank: 50 losses must agree within 1e-9, the replicas to the bit, and buckets must
-// leave before backward ends. SPDX-License-Identifier: Apache-2.0
+// leave before backward ends.
+// SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 #include <cstdio>
 #include <memory>

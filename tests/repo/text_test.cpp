@@ -73,5 +73,16 @@ TEST(Text, ScriptsCanBeRun) {
   }
 }
 
+// In batches: clang-format ends with an error when a file would change.
+TEST(Text, CodeIsFormatted) {
+  const auto files = code_files();
+  for (size_t begin = 0; begin < files.size(); begin += 50) {
+    std::string command = "cd '" + kRoot.string() + "' && clang-format --dry-run --Werror";
+    for (size_t i = begin; i < std::min(begin + 50, files.size()); ++i)
+      command += " " + files[i].string();
+    EXPECT_EQ(std::system(command.c_str()), 0) << "run clang-format -i on the files named above";
+  }
+}
+
 }  // namespace
 }  // namespace peryton

@@ -1,5 +1,6 @@
 // What the conformance suite asks of every family: models from golden folders, runs with and
-// without gradients. SPDX-License-Identifier: Apache-2.0
+// without gradients.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 // A small chain of layers on the real tape, in double: enough to exercise arena, buckets and
-// optimiser. SPDX-License-Identifier: Apache-2.0
+// optimiser.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>

@@ -1,6 +1,7 @@
 // A Mamba-2 language model. Parameters are named as in transformers' checkpoints.
 // Block: hidden + out_proj(gated_norm(ssd(silu(conv(x B C))), z)), [z | x B C | dt] =
-// in_proj(norm(hidden)). SPDX-License-Identifier: Apache-2.0
+// in_proj(norm(hidden)).
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <string>

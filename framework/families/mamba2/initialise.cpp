@@ -1,6 +1,7 @@
 // A ~ U(1, 16); time steps log-uniform in [time_step_min, time_step_max]; D and norms 1; linear and
 // convolution weights U(+-1/sqrt(fan in)), the projection into the residual stream scaled down by
-// sqrt(layers); embeddings N(0, 0.02^2). SPDX-License-Identifier: Apache-2.0
+// sqrt(layers); embeddings N(0, 0.02^2).
+// SPDX-License-Identifier: Apache-2.0
 #include "framework/families/mamba2/initialise.h"
 
 #include <cmath>

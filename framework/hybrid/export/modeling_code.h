@@ -1,4 +1,5 @@
-// The Python files of this folder, carried inside the program so that an export needs no source tree.
+// The Python files of this folder, carried inside the program so that an export needs no source
+// tree.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

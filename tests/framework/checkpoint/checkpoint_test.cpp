@@ -218,8 +218,8 @@ TEST(CheckpointStore, FullDiskLeavesThePreviousGood) {
         // The state is larger than the tensors' file, so the last limit fails there.
         store.save(2, tensors_of(2), {{{"text", std::string(8000, 'x')}}, {}, {}});
       } catch (const Error& error) {
-        const bool told =
-            error.kind() == ErrorKind::kSystem && error.where().find(scratch.path().string()) == 0;
+        const bool told = error.kind() == ErrorKind::kUserInput &&
+                          error.where().find(scratch.path().string()) == 0;
         ::_exit(told ? 3 : 4);
       }
     });

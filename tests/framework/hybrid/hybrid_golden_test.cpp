@@ -66,8 +66,7 @@ TEST_P(HybridGolden, GradientsOfAlpha) {
     const auto parameterisation =
         logits ? AlphaParameterisation::kSoftmax : AlphaParameterisation::kSimplex;
     // In double: a gradient of alpha is a sum of large terms that cancel.
-    GoldenHybrid golden =
-        test::load_golden_hybrid(GetParam(), parameterisation, DType::kFloat64);
+    GoldenHybrid golden = test::load_golden_hybrid(GetParam(), parameterisation, DType::kFloat64);
     if (golden.one_hot) return;
     run(golden);
     const Tensor expected = golden.expected.load(logits ? "grad.alpha_logits" : "grad.alpha");
@@ -85,7 +84,8 @@ TEST_P(HybridGolden, RecomputationChangesNothing) {
   EXPECT_EQ(run(kept), run(again, true));
   const auto a = kept.model->parameters(), b = again.model->parameters();
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i]->group == "alpha") {  // the shares of a segment are added up before they join the others
+    if (a[i]->group ==
+        "alpha") {  // the shares of a segment are added up before they join the others
       EXPECT_LE(test::relative_error(b[i]->gradient, a[i]->gradient), 1e-4) << a[i]->name;
     } else {
       EXPECT_TRUE(test::bitwise_equal(a[i]->gradient, b[i]->gradient)) << a[i]->name;

@@ -1,5 +1,6 @@
 // Gradients of the three ops of a Mamba-2 mixer against central differences, and what they leave
-// out for frozen weights. SPDX-License-Identifier: Apache-2.0
+// out for frozen weights.
+// SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include "framework/ops/causal_conv1d.h"

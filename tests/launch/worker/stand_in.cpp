@@ -2,7 +2,6 @@
 // kills. Each rank writes its process id to pid-<rank> of the stage's folder. PERYTON_STAND_IN says
 // what stages do.
 //   stand_in run CONFIG | stand_in worker --config FILE --stage NAME --threads N
-//
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
