@@ -18,7 +18,9 @@ std::unique_ptr<TensorFile> open_tensor_file(const std::filesystem::path& path) 
                "run `git lfs pull` in the model's folder, or download the file");
   }
   if (text.starts_with("PK\x03\x04")) return std::make_unique<TorchFile>(TorchFile::open(path));
-  if (text.starts_with("\x80")) {
+  // The opening of torch's magic number, a pickled long; a safetensors header of that length would
+  // be refused.
+  if (text.starts_with("\x80\x02\x8a\x0a")) {
     fail_input("is in the format that torch.save wrote before version 1.6", path.string(),
                "load it in PyTorch and save it again, or use a model.safetensors");
   }

@@ -80,9 +80,8 @@ int score_command(const std::vector<std::string>& arguments) {
   ArgumentSpec spec{"peryton score MODEL --ids ids.json [--logits out.safetensors]",
                     options::options_description("options"),
                     {{"model", 1}}};
-  spec.described.add_options()("model", options::value<std::string>(),
-                               "a Hugging Face folder, or a run folder for its hybrid")(
-      "ids", options::value<std::string>(), "a JSON list of equally long lists of token ids")(
+  spec.described.add_options()("ids", options::value<std::string>(),
+                               "a JSON list of equally long lists of token ids")(
       "logits", options::value<std::string>(), "where to write logits [batch, length, vocabulary]");
   const auto values = parse_arguments(arguments, spec);
   if (!values) return 0;

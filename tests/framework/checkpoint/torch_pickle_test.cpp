@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "framework/checkpoint/pickle_machine.h"
+#include "framework/checkpoint/safetensors.h"
 #include "framework/checkpoint/zip_archive.h"
 #include "framework/core/rng.h"
 #include "tests/framework/checkpoint/goldens.h"
@@ -45,6 +46,19 @@ TEST(TorchPickle, OtherContentIsExplained) {
   const ScratchFolder scratch;
   put_file(scratch / "w", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
   EXPECT_THAT(input_error_of([&] { open_tensor_file(scratch / "w"); }), HasSubstr("git lfs pull"));
+}
+
+// The first bytes of a safetensors file are the length of its header: any of them may occur.
+TEST(TorchPickle, NoHeaderLengthMakesSafetensorsATorchFile) {
+  const ScratchFolder scratch;
+  const std::vector<NamedTensor> tensors{{"x", Tensor::zeros(DType::kFloat32, {2})}};
+  bool met = false;
+  for (std::size_t padding = 0; padding < 600; padding += 8) {
+    write_safetensors(scratch / "w", tensors, {{"text", std::string(padding, 'x')}});
+    met = met || read_file(scratch / "w").starts_with("\x80");
+    EXPECT_TRUE(open_tensor_file(scratch / "w")->contains("x")) << padding;
+  }
+  EXPECT_TRUE(met);
 }
 
 TEST(TorchPickle, InstructionsThatCanCallAreRefused) {
