@@ -23,8 +23,7 @@ enum class SchedulePolicy { kConstant, kCosine, kLinear, kWsd };
 struct GroupConfig {
   std::optional<double> lr;
   std::optional<double> weight_decay;
-  std::optional<double>
-      clip;  // the group's own gradient norm limit; without it the group is clipped with the rest
+  std::optional<double> clip;  // limit of the group's own gradient norm; without it the stage's
   bool operator==(const GroupConfig&) const = default;
 };
 
@@ -59,7 +58,7 @@ struct TrainConfig {
   Interval decay{0, 0.2};  // wsd only: the cool-down
   double lr_end = 0.1;     // the last learning rate, as a part of lr
   double weight_decay = 0.01;
-  double clip = 1.0;  // limit of the gradient norm; 0: none
+  double clip = 1.0;  // limit of each group's gradient norm; 0: none
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   std::map<std::string, GroupConfig> groups;  // by group name (kTrainGroups)
   ValidationConfig validation;
