@@ -1,3 +1,4 @@
+// The tape, through ops that record on it (autograd/ itself has none).
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/autograd/tape.h"
 
