@@ -51,7 +51,6 @@ else
 fi
 
 say "2 of 4: build"
-mkdir -p build
 build_with "$prefixes" build release -DPERYTON_TESTS=OFF
 
 say "3 of 4: text"

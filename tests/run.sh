@@ -58,7 +58,6 @@ else
 fi
 
 say "build"
-mkdir -p build
 build_with "$prefixes" build release -DPERYTON_TESTS=ON
 
 exclude=(-LE slow)

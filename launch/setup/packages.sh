@@ -76,8 +76,10 @@ report_missing() {
 build_with() {
   local prefixes="$1" folder="$2" preset="$3" start=$SECONDS
   shift 3
-  cmake --preset "$preset" -B "$folder" ${prefixes:+-DCMAKE_PREFIX_PATH="$prefixes"} "$@" >"$folder.log" 2>&1 ||
-    { cat "$folder.log"; fail "the configuration failed"; }
+  local log="$folder/configure.log"
+  mkdir -p "$folder"
+  cmake --preset "$preset" -B "$folder" ${prefixes:+-DCMAKE_PREFIX_PATH="$prefixes"} "$@" >"$log" 2>&1 ||
+    { cat "$log"; fail "the configuration failed"; }
   cmake --build "$folder" -j "$(nproc)" || fail "the build failed"
   echo "built $folder in $((SECONDS - start)) s"
 }
