@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,9 @@ struct Parameter {
   bool trainable = false;
   bool decays =
       true;  // false: weight decay never applies (norms, biases, A_log, D, dt_bias, alpha)
+  // Counts the changes of `value`, for what is derived from it and kept (ternary weights). Whoever
+  // writes into a value that may have been used already adds one; the arena does.
+  std::uint64_t version = 0;
 };
 
 using ParameterPtr = std::shared_ptr<Parameter>;

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -72,6 +73,12 @@ class Component {
   // set: embeddings, heads, norms (block and final norms) or components (all else).
   virtual const std::vector<ParameterPtr>& parameters() const = 0;
   virtual std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) = 0;
+
+  // Called when it is known which parameters train: brings frozen weights into a shorter form where
+  // the family has one (ternary weights), and releases the values that `keep` does not claim. A
+  // released value keeps its shape and reads as NaN, so the component cannot be exported any more.
+  using KeepValue = std::function<bool(const Parameter&)>;
+  virtual void pack_frozen(const KeepValue& /*keep*/) {}
 
   // Hugging Face config.json that load() of transformers reads back to the same model.
   virtual nlohmann::json config() const = 0;

@@ -49,6 +49,9 @@ class HybridModel final : public LanguageModel {
   Tensor logits(Tape& tape, const TokenBatch& batch, ModelState* state) override;
   std::unique_ptr<ModelState> make_state(std::int64_t rows, std::int64_t capacity) override;
   double forward_flops_per_token(std::int64_t length) const override;
+  void pack_frozen(const Component::KeepValue& keep) override {
+    for (const HybridPart& part : parts_) part.component->pack_frozen(keep);
+  }
   std::vector<std::vector<double>> alpha() const override { return alpha_.values(); }
 
   void initialise_projectors(ProjectorStart start, std::uint64_t seed);

@@ -44,6 +44,8 @@ class LanguageModel {
   // Multiply-adds x 2 per token, forward, at a context of `length` tokens. Components that a fixed
   // alpha leaves out do not count.
   virtual double forward_flops_per_token(std::int64_t length) const = 0;
+  // Component::pack_frozen of every component.
+  virtual void pack_frozen(const Component::KeepValue& keep) = 0;
   // Realised alpha without noise, [segment][component]; empty for a component alone.
   virtual std::vector<std::vector<double>> alpha() const { return {}; }
 };

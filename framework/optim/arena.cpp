@@ -81,6 +81,7 @@ void TrainableArena::release() {
     Tensor value = Tensor::empty(original_dtypes_[slot], parameter.value.shape());
     value.copy_from(slot_view(weights_, slot));
     parameter.value = std::move(value);
+    ++parameter.version;
     parameter.gradient = Tensor();
   }
   slots_.clear();
@@ -139,6 +140,7 @@ void TrainableArena::zero_gradients() const {
 }
 
 void TrainableArena::refresh_working_copies(const kernels::Context& context) const {
+  for (const ArenaSlot& slot : slots_) ++slot.parameter->version;
   if (!working_.defined()) return;
   // Whole buffer: slots without a working copy are few, and nobody reads their part.
   const auto convert = [&](auto tag) {

@@ -81,7 +81,8 @@ class TrainableArena {
   ArenaRange shard(int index, int count) const;
 
   void zero_gradients() const;
-  // Bfloat16 values := master. Call after master weights changed (a step, a loaded checkpoint).
+  // Bfloat16 values := master, and every parameter's version moves on. Call after master weights
+  // changed (a step, a loaded checkpoint).
   void refresh_working_copies(const kernels::Context& context) const;
 
  private:

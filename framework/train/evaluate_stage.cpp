@@ -58,6 +58,7 @@ ScoredModel score(StageContext& context, const FamilyRegistry& registry, const E
                                            : context.inputs.at(name) / "model";
   StoredModel stored =
       load_model(folder, registry, {.dtype = DType::kFloat32, .vocabulary = vocabulary});
+  pack_frozen(stored, /*saved_again=*/false);
   const auto length = context.stage.settings.sequence;
   ScoredModel scored;
   scored.parameters = parameter_count(*stored.model);

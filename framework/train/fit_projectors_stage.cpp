@@ -48,6 +48,7 @@ StageResult run_fit_projectors_stage(StageContext& context) {
       build_model(context, registry, stage_dtype(context.stage), source.vocabulary_size());
   stored.tokenizer = data.tokenizer;
   for (const ParameterPtr& parameter : stored.model->parameters()) parameter->trainable = false;
+  pack_frozen(stored, /*saved_again=*/true);
 
   const auto measure = [&]() -> double {
     if (data.validation.empty()) return std::nan("");

@@ -56,6 +56,7 @@ StageResult run_generate_stage(StageContext& context) {
       const StoredModel stored =
           load_model(context.inputs.at(name) / "model", registry,
                      {.dtype = DType::kFloat32, .vocabulary = tokenizer->vocabulary_size()});
+      pack_frozen(stored, /*saved_again=*/false);
       for (const auto& prompt : prompts) {
         std::vector<std::int32_t> input{tokenizer->end_of_text().value_or(0)};
         input.insert(input.end(), prompt.begin(), prompt.end());

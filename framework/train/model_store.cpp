@@ -105,6 +105,12 @@ void save_model(const StoredModel& stored, const fs::path& folder) {
   save_hybrid(stored, folder);
 }
 
+void pack_frozen(const StoredModel& stored, bool saved_again) {
+  stored.model->pack_frozen([&](const Parameter& parameter) {
+    return saved_again && (stored.hybrid == nullptr || stored.changed.contains(parameter.name));
+  });
+}
+
 StoredModel load_model(const fs::path& folder, const FamilyRegistry& registry,
                        const LoadOptions& options) {
   StoredModel stored;

@@ -37,6 +37,10 @@ struct StoredModel {
 // Writes into `folder` (made if missing), hybrid.json or config.json last. Deterministic bytes.
 void save_model(const StoredModel& stored, const std::filesystem::path& folder);
 
+// Packs frozen weights (Component::pack_frozen). `saved_again`: save_model will be called on it, so
+// the values that it writes stay.
+void pack_frozen(const StoredModel& stored, bool saved_again);
+
 struct LoadOptions {
   DType dtype = DType::kFloat32;
   // Softmax width; 0: the stored one (hybrid) or the component's own, padding included.

@@ -70,6 +70,7 @@ StageResult run_train_stage(StageContext& context) {
       build_model(context, registry, stage_dtype(context.stage), train.vocabulary_size());
   stored.tokenizer = data.tokenizer;
   freeze_for_stage(context, stored);
+  pack_frozen(stored, /*saved_again=*/true);
 
   const auto length = static_cast<int>(context.stage.settings.sequence);
   std::unique_ptr<EvaluationRows> validation;

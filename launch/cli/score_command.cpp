@@ -90,6 +90,7 @@ int score_command(const std::vector<std::string>& arguments) {
   const FamilyRegistry registry = all_families();
   const StoredModel stored =
       load_model(model_folder(required(*values, "model", "the model")), registry);
+  pack_frozen(stored, /*saved_again=*/false);
   const Tensor ids = read_ids((*values)["ids"].as<std::string>(), stored.model->vocabulary());
   const kernels::Context context{.device = {}, .threads = this_machine().cores};
   nlohmann::ordered_json result;
