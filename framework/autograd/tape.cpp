@@ -44,7 +44,8 @@ Variable Tape::input(Tensor value) {
   return variable;
 }
 
-Variable Tape::parameter(Parameter& parameter) {
+Variable Tape::parameter(Parameter& named) {
+  Parameter& parameter = named.holder();
   Variable variable = constant(parameter.value);
   variable.slot_.state_->parameter = &parameter;
   if (!parameter.trainable) return variable;

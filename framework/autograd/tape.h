@@ -33,6 +33,11 @@ class GradientSlot {
   bool needs_gradient() const { return state_ && state_->needs_gradient; }
   const Shape& shape() const { return state_->shape; }
   DType dtype() const { return state_->dtype; }
+  // Whether both gradients end up in one place: the same variable, or the same parameter.
+  bool same_target(const GradientSlot& other) const {
+    return state_ == other.state_ ||
+           (state_->parameter != nullptr && state_->parameter == other.state_->parameter);
+  }
 
  private:
   friend class Tape;

@@ -33,7 +33,8 @@ const Names<GateKind>& names_of(GateKind) {
 
 const Names<EmbeddingMode>& names_of(EmbeddingMode) {
   static const Names<EmbeddingMode> names = {{"keep", EmbeddingMode::kKeep},
-                                             {"fresh", EmbeddingMode::kFresh}};
+                                             {"fresh", EmbeddingMode::kFresh},
+                                             {"shared", EmbeddingMode::kShared}};
   return names;
 }
 

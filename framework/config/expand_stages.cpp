@@ -68,7 +68,7 @@ void check_model(const WrittenStage& stage, const std::string& model, const RunC
 }
 
 std::vector<std::string> default_groups(const StageConfig& stage, const RunConfig& config) {
-  const bool fresh = config.hybrid.embeddings == EmbeddingMode::kFresh;
+  const bool fresh = config.hybrid.embeddings != EmbeddingMode::kKeep;
   switch (stage.kind) {
     case StageKind::kTrainProjectors:
       if (fresh) return {"projectors", "embeddings", "heads"};

@@ -39,8 +39,9 @@ struct AlphaConfig {
 };
 
 enum class GateKind { kManticore, kTransition };
-// keep: each component's own embedding and head; fresh: new shared ones.
-enum class EmbeddingMode { kKeep, kFresh };
+// keep: each component's own embedding and head; fresh: a new table for each, heads tied to it;
+// shared: one new table for all, which then have one width.
+enum class EmbeddingMode { kKeep, kFresh, kShared };
 enum class ProjectorVariant { kDefault, kLinear, kLinearSkip, kTwoLayer, kTwoLayerSkip };
 // How projectors start before any fit: as their variant says (hybrids: default random, linear
 // identity), all random, or (rectangular) identity.

@@ -24,6 +24,10 @@ struct Parameter {
   // Counts the changes of `value`, for what is derived from it and kept (ternary weights). Whoever
   // writes into a value that may have been used already adds one; the arena does.
   std::uint64_t version = 0;
+  // Set: this is only another name of that parameter (a table that components share), which holds
+  // the value and trains; a tape reads and writes that one.
+  std::shared_ptr<Parameter> same_as = nullptr;
+  Parameter& holder() { return same_as ? *same_as : *this; }
 };
 
 using ParameterPtr = std::shared_ptr<Parameter>;

@@ -33,4 +33,16 @@ std::unique_ptr<Component> with_fresh_tables(const Family& family, Component& fr
   return fresh;
 }
 
+void share_table(Component& component, Component& with) {
+  const ParameterPtr table = component.embedding(), holder = with.embedding();
+  PERYTON_CHECK(component.shape().tied_head && with.shape().tied_head);
+  if (table->value.shape() != holder->value.shape()) {
+    fail_input(fmt::format("components of width {} and {} cannot share a table",
+                           component.shape().width, with.shape().width),
+               "hybrid.embeddings: shared", "use `embeddings: fresh`: a new table for each");
+  }
+  table->same_as = holder;
+  table->value = Tensor();
+}
+
 }  // namespace peryton

@@ -13,4 +13,8 @@ namespace peryton {
 std::unique_ptr<Component> with_fresh_tables(const Family& family, Component& from,
                                              std::int64_t vocabulary, std::uint64_t seed);
 
+// From now on `component`, whose head is tied, reads and trains the table of `with`, which must
+// have the same shape.
+void share_table(Component& component, Component& with);
+
 }  // namespace peryton

@@ -80,7 +80,8 @@ nlohmann::json to_json(const HybridDescription& description) {
           {"gate", name_of(description.gate)},
           {"projectors", name_of(description.projectors)},
           {"released_code", description.released_code},
-          {"fresh_embeddings", description.fresh_embeddings}};
+          {"fresh_embeddings", description.fresh_embeddings},
+          {"shared_embeddings", description.shared_embeddings}};
 }
 
 HybridDescription hybrid_description_from_json(const nlohmann::json& json,
@@ -101,6 +102,7 @@ HybridDescription hybrid_description_from_json(const nlohmann::json& json,
     description.projectors = value_in(kProjectors, json.at("projectors").get<std::string>(), where);
     description.released_code = json.at("released_code").get<bool>();
     description.fresh_embeddings = json.at("fresh_embeddings").get<bool>();
+    description.shared_embeddings = json.value("shared_embeddings", false);
     return description;
   } catch (const nlohmann::json::exception& error) {
     fail_input(error.what(), where, "the file is damaged; run the stage that wrote it again");

@@ -25,11 +25,12 @@ struct HybridDescription {
   ProjectorKind projectors = ProjectorKind::kLinear;
   bool released_code = false;
   bool fresh_embeddings = false;
+  bool shared_embeddings = false;  // fresh, and one table for all
 
   HybridOptions options(DType dtype) const;
 };
 
-// Everything but the sources and fresh_embeddings.
+// Everything but the sources and how the embeddings were made.
 HybridDescription describe(const HybridModel& model);
 nlohmann::json to_json(const HybridDescription& description);
 // `where` names the file in errors.

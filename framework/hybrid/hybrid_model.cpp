@@ -81,6 +81,7 @@ std::vector<ParameterPtr> HybridModel::parameters() const {
   std::vector<ParameterPtr> list, tail;
   for (const HybridPart& part : parts_) {
     for (const ParameterPtr& parameter : part.component->parameters()) {
+      if (parameter->same_as) continue;  // listed where it is held
       (parameter->group == "heads" ? tail : list).push_back(parameter);
     }
   }

@@ -12,8 +12,10 @@ namespace {
 
 constexpr std::int64_t kChunkBytes = 32 << 20;  // logits of one chunk, all terms together
 
-// Everything of one term, in the compute dtype.
+// Everything of one term, in the compute dtype. Terms of the same hidden state and weight (a table
+// that components share) are one: their coefficients add up.
 struct Term {
+  GradientSlot to_hidden, to_weight;
   Tensor hidden, weight;      // [tokens, d], [vocabulary, d]
   Tensor d_hidden, d_weight;  // undefined where no gradient is needed
   Tensor logits;              // [chunk, vocabulary], undefined when the term is not read
@@ -104,19 +106,44 @@ Tensor scaled(Tensor tensor, double seed) {
   return tensor;
 }
 
-std::vector<Term> make_terms(const HeadLossArgs& args, DType dtype, std::int64_t tokens,
-                             bool record, std::int64_t chunk) {
+bool same_product(const HeadTerm& a, const HeadTerm& b) {
+  return a.hidden.slot().same_target(b.hidden) && a.weight.slot().same_target(b.weight);
+}
+
+// For each term the index of the first one with the same product among those that come first.
+std::vector<std::size_t> distinct_products(const std::vector<HeadTerm>& terms) {
+  std::vector<std::size_t> first, term_of;
+  for (std::size_t k = 0; k < terms.size(); ++k) {
+    const auto found = std::ranges::find_if(
+        first, [&](std::size_t other) { return same_product(terms[other], terms[k]); });
+    term_of.push_back(static_cast<std::size_t>(found - first.begin()));
+    if (found == first.end()) first.push_back(k);
+  }
+  return term_of;
+}
+
+double coefficient(const HeadLossArgs& args, std::size_t k) {
+  if (!args.coefficients.defined()) return 1;
+  const auto at = static_cast<std::int64_t>(k);
+  return args.coefficients.value().slice(0, at, at + 1).item();
+}
+
+std::vector<Term> make_terms(const HeadLossArgs& args, const std::vector<std::size_t>& term_of,
+                             DType dtype, std::int64_t tokens, bool record, std::int64_t chunk) {
   std::vector<Term> terms;
   for (std::size_t k = 0; k < args.terms.size(); ++k) {
+    if (term_of[k] < terms.size()) continue;
     const auto& [hidden, weight] = args.terms[k];
     PERYTON_CHECK(weight.size(0) >= args.vocabulary && hidden.size(-1) == weight.size(1));
     PERYTON_CHECK(hidden.value().elements() / hidden.size(-1) == tokens);
     Term term;
+    term.to_hidden = hidden;
+    term.to_weight = weight;
+    term.coefficient = 0;
     term.hidden = hidden.value().rows().to(dtype);
     term.weight = weight.value().slice(0, 0, args.vocabulary).to(dtype);
-    if (args.coefficients.defined()) {
-      const auto at = static_cast<std::int64_t>(k);
-      term.coefficient = args.coefficients.value().slice(0, at, at + 1).item();
+    for (std::size_t other = k; other < term_of.size(); ++other) {
+      if (term_of[other] == terms.size()) term.coefficient += coefficient(args, other);
     }
     const bool read = term.coefficient != 0 || args.coefficients.needs_gradient();
     if (read) term.logits = Tensor::empty(dtype, {chunk, args.vocabulary});
@@ -139,8 +166,10 @@ HeadLoss head_loss(Tape& tape, const HeadLossArgs& args) {
   for (const HeadTerm& term : args.terms) inputs.insert(inputs.end(), {term.hidden, term.weight});
   const bool record = tape.recording() && std::ranges::any_of(inputs, &Variable::needs_gradient);
 
-  const std::int64_t rows = chunk_rows(tokens, args.vocabulary, args.terms.size(), dtype);
-  std::vector<Term> terms = make_terms(args, dtype, tokens, record, rows);
+  const std::vector<std::size_t> term_of = distinct_products(args.terms);
+  const std::size_t count = std::ranges::max(term_of) + 1;
+  const std::int64_t rows = chunk_rows(tokens, args.vocabulary, count, dtype);
+  std::vector<Term> terms = make_terms(args, term_of, dtype, tokens, record, rows);
   HeadLoss result;
   result.nll.resize(static_cast<std::size_t>(tokens));
   std::vector<double> slopes(terms.size());
@@ -167,7 +196,7 @@ HeadLoss head_loss(Tape& tape, const HeadLossArgs& args) {
   std::vector<Target> targets;
   for (std::size_t k = 0; k < terms.size(); ++k) {
     targets.push_back(
-        {args.terms[k].hidden, args.terms[k].weight, terms[k].d_hidden, terms[k].d_weight});
+        {terms[k].to_hidden, terms[k].to_weight, terms[k].d_hidden, terms[k].d_weight});
   }
   result.loss = tape.record(
       Tensor::full(dtype, {1}, sum * args.scale), inputs,
@@ -185,9 +214,9 @@ HeadLoss head_loss(Tape& tape, const HeadLossArgs& args) {
         }
         if (!to_c.needs_gradient()) return;
         const Tensor d_c = Tensor::zeros(to_c.dtype(), to_c.shape());
-        for (std::size_t k = 0; k < slopes.size(); ++k) {
+        for (std::size_t k = 0; k < term_of.size(); ++k) {
           const auto at = static_cast<std::int64_t>(k);
-          d_c.slice(0, at, at + 1).fill(slopes[k] * scale * seed);
+          d_c.slice(0, at, at + 1).fill(slopes[term_of[k]] * scale * seed);
         }
         tape.add_gradient(to_c, d_c);
       });

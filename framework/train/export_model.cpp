@@ -45,6 +45,11 @@ void export_hybrid(const StoredModel& stored, const std::filesystem::path& folde
     if (parameter->group == "alpha") continue;  // realised values stand in config.json
     tensors.push_back({parameter->name, parameter->value.to(DType::kFloat32)});
   }
+  // The exported code knows no shared tables: every component has its copy.
+  for (const HybridPart& part : stored.hybrid->parts()) {
+    const ParameterPtr table = part.component->embedding();
+    if (table->same_as) tensors.push_back({table->name, table->same_as->value.to(DType::kFloat32)});
+  }
   write_safetensors(folder / "model.safetensors", tensors);
   for (const auto& [name, text] : modeling_code()) atomic_write_file(folder / name, text);
   if (!stored.tokenizer.empty()) {

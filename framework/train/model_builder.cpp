@@ -138,7 +138,8 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
                        std::int64_t vocabulary) {
   const HybridConfig& config = context.config.hybrid;
   StoredModel stored;
-  stored.fresh_embeddings = config.embeddings == EmbeddingMode::kFresh;
+  stored.fresh_embeddings = config.embeddings != EmbeddingMode::kKeep;
+  stored.shared_embeddings = config.embeddings == EmbeddingMode::kShared;
   std::vector<HybridPart> parts;
   for (const std::string& name : config.components) {
     const std::filesystem::path folder = component_folder(context, name);
@@ -151,6 +152,9 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
           fmt::format("components.{}.{}", name, loaded.component->embedding()->name));
     }
     check_vocabulary(context, *loaded.component, name, vocabulary);
+    if (stored.shared_embeddings && !parts.empty()) {
+      share_table(*loaded.component, *parts.front().component);
+    }
     parts.push_back({name, std::move(loaded.component)});
   }
   ArchitectureWeights alpha(

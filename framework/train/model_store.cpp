@@ -34,6 +34,7 @@ void save_hybrid(const StoredModel& stored, const fs::path& folder) {
   write_safetensors(folder / "hybrid.safetensors", tensors);
   HybridDescription description = describe(*stored.hybrid);
   description.fresh_embeddings = stored.fresh_embeddings;
+  description.shared_embeddings = stored.shared_embeddings;
   for (const HybridSource& source : stored.sources) {
     description.sources.push_back(
         {source.name, portable(source.folder, folder), source.content_hash});
@@ -64,10 +65,14 @@ StoredModel load_hybrid(const fs::path& folder, const FamilyRegistry& registry,
       hybrid_description_from_json(nlohmann::json::parse(read_file(place)), place.string());
   StoredModel stored;
   stored.fresh_embeddings = description.fresh_embeddings;
+  stored.shared_embeddings = description.shared_embeddings;
   std::vector<HybridPart> parts;
   for (const auto& source : description.sources) {
     parts.push_back(
         {source.name, load_part(source, folder, registry, description, options, stored)});
+    if (stored.shared_embeddings && parts.size() > 1) {
+      share_table(*parts.back().component, *parts.front().component);
+    }
   }
   HybridOptions hybrid_options = description.options(options.dtype);
   if (options.vocabulary > 0) hybrid_options.vocabulary = options.vocabulary;

@@ -32,6 +32,7 @@ struct StoredModel {
   std::vector<HybridSource> sources;  // hybrid
   std::set<std::string> changed;      // hybrid: component tensors that differ from the sources
   bool fresh_embeddings = false;      // hybrid
+  bool shared_embeddings = false;     // hybrid: fresh, and one table for all
 };
 
 // Writes into `folder` (made if missing), hybrid.json or config.json last. Deterministic bytes.

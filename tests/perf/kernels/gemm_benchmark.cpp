@@ -1,0 +1,51 @@
+// The products of one hybrid step: 2048 tokens through frozen blocks and a vocabulary of 50,280.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/gemm/gemm.h"
+#include "tests/perf/kernels/support.h"
+
+namespace peryton::perf {
+namespace {
+
+// Arguments: m, n, k, whether a and b are transposed, threads.
+void gemm(benchmark::State& state) {
+  const std::int64_t m = state.range(0), n = state.range(1), k = state.range(2);
+  const bool transpose_a = state.range(3) != 0, transpose_b = state.range(4) != 0;
+  const int threads = static_cast<int>(state.range(5));
+  const std::vector<float> a = random_floats(m * k), b = random_floats(n * k);
+  std::vector<float> c(static_cast<std::size_t>(m * n));
+  for (auto _ : state) {
+    kernels::cpu::gemm<float>({.transpose_a = transpose_a,
+                               .transpose_b = transpose_b,
+                               .m = m,
+                               .n = n,
+                               .k = k,
+                               .a = a.data(),
+                               .lda = transpose_a ? m : k,
+                               .b = b.data(),
+                               .ldb = transpose_b ? k : n,
+                               .c = c.data(),
+                               .ldc = n},
+                              team(threads));
+  }
+  const auto product = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  report_flops(state, 2 * product, threads);
+}
+
+BENCHMARK(gemm)
+    ->ArgNames({"m", "n", "k", "ta", "tb", "threads"})
+    ->Args({2048, 512, 512, 0, 1, 1})  // projector
+    ->Args({2048, 512, 512, 0, 1, 2})
+    ->Args({512, 512, 2048, 1, 0, 2})   // its weight gradient
+    ->Args({2048, 2320, 512, 0, 1, 2})  // Mamba-2 in
+    ->Args({2048, 512, 2320, 0, 0, 2})  // its input gradient
+    ->Args({2048, 512, 1024, 0, 1, 2})  // Mamba-2 out
+    ->Args({2048, 2048, 512, 0, 1, 2})  // up
+    ->Args({2048, 512, 2048, 0, 1, 2})  // down
+    ->Args({128, 50280, 512, 0, 1, 2})  // logits of a chunk of tokens
+    ->Args({128, 512, 50280, 0, 0, 2})  // gradient of their hidden states
+    ->Args({50280, 512, 128, 1, 0, 2})  // gradient of the head
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+}  // namespace
+}  // namespace peryton::perf

@@ -1,0 +1,28 @@
+// What the benchmarks of kernels share. A new file *_benchmark.cpp in this folder is found by the
+// build; it registers its cases with BENCHMARK and reports through these functions.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/common/context.h"
+
+namespace peryton::perf {
+
+// Uniform in [-1, 1), the same for the same count and seed.
+std::vector<float> random_floats(std::int64_t count, std::uint32_t seed = 1);
+
+// Counters of a benchmark whose iteration does this many floating-point operations (a multiply-add
+// is two) on this many threads: GFLOP/s, and the part of the cores' multiply-add peak.
+void report_flops(benchmark::State& state, double per_iteration, int threads = 1);
+
+// The same for bytes that memory must deliver or take at least: GB/s, and the part of the read
+// bandwidth of one core. Above 1 the data lay in a cache.
+void report_bytes(benchmark::State& state, double per_iteration);
+
+inline kernels::Context team(int threads) { return {.device = {}, .threads = threads}; }
+
+}  // namespace peryton::perf
