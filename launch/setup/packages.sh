@@ -6,6 +6,7 @@ PERYTON_BUILD_PACKAGES=(g++ cmake ninja-build git ca-certificates pkg-config lib
   libyaml-cpp-dev libboost-program-options-dev libdnnl-dev libhwy-dev nlohmann-json3-dev libspdlog-dev
   libfmt-dev libxxhash-dev libpcre2-dev libutf8proc-dev)
 PERYTON_TEST_PACKAGES=(libgtest-dev libgmock-dev clang-format procps)
+PERYTON_BENCHMARK_PACKAGES=(libbenchmark-dev)   # with -DPERYTON_BENCHMARKS=ON only
 PERYTON_TEXT_PACKAGES=(anarchism bible-kjv)
 
 say() { printf '\n== %s\n' "$*"; }
