@@ -1,0 +1,19 @@
+// The integer product on a chosen instruction set; for tests that compare them on one machine.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+
+#include "kernels/ternary_gemm/block_kernels.h"
+#include "kernels/ternary_gemm/ternary_gemm.h"
+
+namespace peryton::kernels::ternary {
+
+// Those that this processor has and PERYTON_MAX_ISA allows, the best first; null at the end.
+std::array<const Kernels*, 3> available_kernels();
+
+// cpu::ternary_gemm without the choice.
+template <class T>
+void gemm_on(const Kernels& kernels, const TernaryGemmArgs<T>& args, const Context& context);
+
+}  // namespace peryton::kernels::ternary

@@ -1,0 +1,144 @@
+// AVX2: VPMADDUBSW multiplies 32 codes by 32 signed bytes into 16 pair sums of at most 508, which
+// are added in 16-bit lanes. A lane takes 64 of them (32512) and is then widened; one more could
+// overflow.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/ternary_gemm/block_kernels.h"
+
+#ifdef __AVX2__
+#include <immintrin.h>
+
+namespace peryton::kernels::ternary {
+namespace {
+
+__m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
+
+// The codes of one plane as bytes.
+template <int kPlane>
+__m256i codes_of(__m256i packed) {
+  const __m256i shifted = kPlane == 0 ? packed : _mm256_srli_epi16(packed, 2 * kPlane);
+  return _mm256_and_si256(shifted, _mm256_set1_epi8(3));
+}
+
+// Pairs of 16-bit lanes to 32 bits.
+__m256i widen(__m256i sums) { return _mm256_madd_epi16(sums, _mm256_set1_epi16(1)); }
+
+std::int32_t add_lanes(__m256i sums) {
+  __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+  half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+  return _mm_cvtsi128_si32(half);
+}
+
+void unpack_tile_row(std::uint8_t* codes, const std::uint8_t* bytes) {
+  for (int half = 0; half < 64; half += 32) {
+    const __m256i packed = load(bytes + half);
+    auto* to = reinterpret_cast<__m256i*>(codes + half);
+    _mm256_store_si256(to, codes_of<0>(packed));
+    _mm256_store_si256(to + 2, codes_of<1>(packed));
+    _mm256_store_si256(to + 4, codes_of<2>(packed));
+    _mm256_store_si256(to + 6, codes_of<3>(packed));
+  }
+}
+
+void unpack(const Block& a) {
+  for (std::int64_t tile_row = 0; tile_row < a.row_tiles; ++tile_row) {
+    const std::uint8_t* bytes = a.packed + tile_row * a.row_tile_bytes;
+    std::uint8_t* codes = a.codes + tile_row * kTernaryTileRows * kBlockColumns;
+    for (std::int64_t tile = 0; tile < a.column_tiles; ++tile) {
+      for (int row = 0; row < kTernaryTileRows; ++row, bytes += kTernaryTileRowBytes) {
+        unpack_tile_row(codes + row * kBlockColumns + tile * kTernaryTileColumns, bytes);
+      }
+    }
+  }
+}
+
+// kRows rows of codes against kTokens tokens; the pair sums stay in registers.
+template <int kRows, int kTokens>
+void dots(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride,
+          std::int64_t columns, std::int32_t* sums) {
+  __m256i pairs[kTokens][kRows];
+  for (int t = 0; t < kTokens; ++t) {
+    for (int r = 0; r < kRows; ++r) pairs[t][r] = _mm256_setzero_si256();
+  }
+  for (std::int64_t j = 0; j < columns; j += 32) {
+    __m256i right[kTokens];
+    for (int t = 0; t < kTokens; ++t) right[t] = load(q + t * q_stride + j);
+    for (int r = 0; r < kRows; ++r) {
+      const __m256i left = load(codes + r * kBlockColumns + j);
+      for (int t = 0; t < kTokens; ++t) {
+        pairs[t][r] = _mm256_add_epi16(pairs[t][r], _mm256_maddubs_epi16(left, right[t]));
+      }
+    }
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    for (int r = 0; r < kRows; ++r) sums[t * kBlockRows + r] += add_lanes(widen(pairs[t][r]));
+  }
+}
+
+constexpr int kDotRows = 4, kDotTokens = 3;
+
+void block(const Block& a) {
+  unpack(a);
+  const std::int64_t columns = a.column_tiles * kTernaryTileColumns;
+  for (std::int64_t row = 0; row < a.row_tiles * kTernaryTileRows; row += kDotRows) {
+    const std::uint8_t* codes = a.codes + row * kBlockColumns;
+    std::int64_t t = 0;
+    for (; t + kDotTokens <= a.tokens; t += kDotTokens) {
+      dots<kDotRows, kDotTokens>(codes, a.q + t * a.q_stride, a.q_stride, columns,
+                                 a.sums + t * kBlockRows + row);
+    }
+    for (; t < a.tokens; ++t) {
+      dots<kDotRows, 1>(codes, a.q + t * a.q_stride, a.q_stride, columns,
+                        a.sums + t * kBlockRows + row);
+    }
+  }
+}
+
+// One row of one tile: 8 pair sums for each lane.
+__m256i add_tile_row(__m256i pairs, const std::uint8_t* bytes, const std::int8_t* q) {
+  for (int half = 0; half < 64; half += 32) {
+    const __m256i packed = load(bytes + half);
+    const std::int8_t* right = q + half;
+    const __m256i a = _mm256_add_epi16(_mm256_maddubs_epi16(codes_of<0>(packed), load(right)),
+                                       _mm256_maddubs_epi16(codes_of<1>(packed), load(right + 64)));
+    const __m256i b =
+        _mm256_add_epi16(_mm256_maddubs_epi16(codes_of<2>(packed), load(right + 128)),
+                         _mm256_maddubs_epi16(codes_of<3>(packed), load(right + 192)));
+    pairs = _mm256_add_epi16(pairs, _mm256_add_epi16(a, b));
+  }
+  return pairs;
+}
+
+void vector(const Vector& a) {
+  const std::uint8_t* bytes = a.packed;
+  const std::int8_t* q = a.q;
+  for (std::int64_t left = a.column_tiles; left > 0; left -= kBlockColumnTiles) {
+    __m256i pairs[kTernaryTileRows];
+    for (auto& row : pairs) row = _mm256_setzero_si256();
+    const std::int64_t tiles = left < kBlockColumnTiles ? left : kBlockColumnTiles;
+    for (std::int64_t tile = 0; tile < tiles; ++tile, q += kTernaryTileColumns) {
+#pragma GCC unroll 8
+      for (int row = 0; row < kTernaryTileRows; ++row, bytes += kTernaryTileRowBytes) {
+        pairs[row] = add_tile_row(pairs[row], bytes, q);
+      }
+    }
+    for (int row = 0; row < kTernaryTileRows; ++row) a.sums[row] += add_lanes(widen(pairs[row]));
+  }
+}
+
+}  // namespace
+
+const Kernels* avx2_kernels() {
+  static constexpr Kernels kernels{"avx2", block, vector};
+  return &kernels;
+}
+
+}  // namespace peryton::kernels::ternary
+
+#else
+
+namespace peryton::kernels::ternary {
+const Kernels* avx2_kernels() { return nullptr; }
+}  // namespace peryton::kernels::ternary
+
+#endif
