@@ -52,44 +52,64 @@ void unpack(const Block& a) {
   }
 }
 
-// kRows rows of codes against kTokens tokens; the pair sums stay in registers.
-template <int kRows, int kTokens>
+// Four vectors of 32-bit lanes to their four sums.
+__m128i add_lanes(__m256i a, __m256i b, __m256i c, __m256i d) {
+  const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+}
+
+// sums += pairs, in the order of the source and in the register where the sums are: left to itself
+// the compiler reorders until it needs more registers than there are.
+void add_in_place(__m256i& sums, __m256i pairs) {
+  asm volatile("vpaddw %1, %0, %0" : "+x"(sums) : "x"(pairs));
+}
+
+constexpr int kDotRows = 4;
+
+// Four rows of codes against kTokens tokens. With three the pair sums take twelve registers.
+template <int kTokens>
 void dots(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride,
           std::int64_t columns, std::int32_t* sums) {
-  __m256i pairs[kTokens][kRows];
-  for (int t = 0; t < kTokens; ++t) {
-    for (int r = 0; r < kRows; ++r) pairs[t][r] = _mm256_setzero_si256();
+  __m256i pairs[kTokens][kDotRows];
+#pragma GCC unroll 3
+  for (auto& token : pairs) {
+#pragma GCC unroll 4
+    for (auto& pair : token) pair = _mm256_setzero_si256();
   }
   for (std::int64_t j = 0; j < columns; j += 32) {
     __m256i right[kTokens];
+#pragma GCC unroll 3
     for (int t = 0; t < kTokens; ++t) right[t] = load(q + t * q_stride + j);
-    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kDotRows; ++r) {
       const __m256i left = load(codes + r * kBlockColumns + j);
+#pragma GCC unroll 3
       for (int t = 0; t < kTokens; ++t) {
-        pairs[t][r] = _mm256_add_epi16(pairs[t][r], _mm256_maddubs_epi16(left, right[t]));
+        add_in_place(pairs[t][r], _mm256_maddubs_epi16(left, right[t]));
       }
     }
   }
+#pragma GCC unroll 3
   for (int t = 0; t < kTokens; ++t) {
-    for (int r = 0; r < kRows; ++r) sums[t * kBlockRows + r] += add_lanes(widen(pairs[t][r]));
+    auto* to = reinterpret_cast<__m128i*>(sums + t * kBlockRows);
+    const __m128i four =
+        add_lanes(widen(pairs[t][0]), widen(pairs[t][1]), widen(pairs[t][2]), widen(pairs[t][3]));
+    _mm_storeu_si128(to, _mm_add_epi32(_mm_loadu_si128(to), four));
   }
 }
-
-constexpr int kDotRows = 4, kDotTokens = 3;
 
 void block(const Block& a) {
   unpack(a);
   const std::int64_t columns = a.column_tiles * kTernaryTileColumns;
   for (std::int64_t row = 0; row < a.row_tiles * kTernaryTileRows; row += kDotRows) {
     const std::uint8_t* codes = a.codes + row * kBlockColumns;
+    std::int32_t* sums = a.sums + row;
     std::int64_t t = 0;
-    for (; t + kDotTokens <= a.tokens; t += kDotTokens) {
-      dots<kDotRows, kDotTokens>(codes, a.q + t * a.q_stride, a.q_stride, columns,
-                                 a.sums + t * kBlockRows + row);
+    for (; t + 3 <= a.tokens; t += 3) {
+      dots<3>(codes, a.q + t * a.q_stride, a.q_stride, columns, sums + t * kBlockRows);
     }
     for (; t < a.tokens; ++t) {
-      dots<kDotRows, 1>(codes, a.q + t * a.q_stride, a.q_stride, columns,
-                        a.sums + t * kBlockRows + row);
+      dots<1>(codes, a.q + t * a.q_stride, a.q_stride, columns, sums + t * kBlockRows);
     }
   }
 }

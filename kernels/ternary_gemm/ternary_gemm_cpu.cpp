@@ -46,12 +46,12 @@ void store(const TernaryGemmArgs<T>& a, std::int64_t token, std::int64_t row, st
            const std::int32_t* sums) {
   T* output = a.output + token * a.output_stride + row;
   const std::int32_t offset = a.sums[token];
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const std::int32_t c = sums[i] - offset;
-    if constexpr (std::is_same_v<T, std::int32_t>) {
-      output[i] = c;
-    } else {
-      output[i] = static_cast<T>(static_cast<float>(c) * a.scales[token] * a.beta);
+  if constexpr (std::is_same_v<T, std::int32_t>) {
+    for (std::int64_t i = 0; i < rows; ++i) output[i] = sums[i] - offset;
+  } else {
+    const float scale = a.scales[token], beta = a.beta;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      output[i] = static_cast<T>(static_cast<float>(sums[i] - offset) * scale * beta);
     }
   }
 }
@@ -70,7 +70,7 @@ void run_block(const TernaryGemmArgs<T>& a, const Kernels& kernels, std::int64_t
               .tokens = std::min(kBlockTokens, a.tokens - token),
               .sums = sums,
               .codes = codes};
-  std::memset(sums, 0, static_cast<std::size_t>(block.tokens * kBlockRows) * sizeof *sums);
+  std::memset(sums, 0, sizeof sums);
   for (std::int64_t tile = 0; tile < a.shape.column_tiles(); tile += kBlockColumnTiles) {
     block.column_tiles = std::min(kBlockColumnTiles, a.shape.column_tiles() - tile);
     kernels.block(block);

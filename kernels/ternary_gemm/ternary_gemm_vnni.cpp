@@ -38,27 +38,34 @@ template <int kRows, int kTokens>
 void dots(const std::uint8_t* codes, const std::int8_t* q, std::int64_t q_stride,
           std::int64_t columns, std::int32_t* sums) {
   __m512i lanes[kTokens][kRows];
+#pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) lanes[t][r] = _mm512_setzero_si512();
   }
   for (std::int64_t j = 0; j < columns; j += 64) {
     __m512i right[kTokens];
+#pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) right[t] = load(q + t * q_stride + j);
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const __m512i left = load(codes + r * kBlockColumns + j);
+#pragma GCC unroll 8
       for (int t = 0; t < kTokens; ++t) {
         lanes[t][r] = _mm512_dpbusd_epi32(lanes[t][r], left, right[t]);
       }
     }
   }
+#pragma GCC unroll 8
   for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       sums[t * kBlockRows + r] += _mm512_reduce_add_epi32(lanes[t][r]);
     }
   }
 }
 
-constexpr int kDotRows = 4, kDotTokens = 6;
+constexpr int kDotRows = 4, kDotTokens = 6;  // 24 of 32 registers
 
 void block(const Block& a) {
   unpack(a);
