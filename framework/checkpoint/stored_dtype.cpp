@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "framework/checkpoint/half.h"
+
 namespace peryton {
 namespace {
 
@@ -36,25 +38,6 @@ constexpr std::array<Row, 15> kRows = {{
 }};
 
 const Row& row_of(StoredDType dtype) { return kRows[static_cast<std::size_t>(dtype)]; }
-
-// IEEE binary16, widened without loss.
-struct Half {
-  std::uint16_t bits;
-  operator float() const {
-    const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
-    const std::uint32_t exponent = (bits >> 10) & 0x1fu;
-    const std::uint32_t fraction = bits & 0x3ffu;
-    if (exponent == 0) {  // zero and subnormals: fraction * 2^-24
-      const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-      return sign ? -magnitude : magnitude;
-    }
-    const std::uint32_t wide = exponent == 31 ? 0xffu : exponent + 112;
-    const std::uint32_t word = sign | (wide << 23) | (fraction << 13);
-    float value;
-    std::memcpy(&value, &word, sizeof value);
-    return value;
-  }
-};
 
 template <class T>
 T read_at(const std::byte* bytes, std::int64_t index) {

@@ -31,7 +31,7 @@ WordCounts count_words(std::span<const std::string_view> texts, const PreTokeniz
       context, count, kTextsPerTask, [&](std::int64_t begin, std::int64_t end) {
         WordCounts counts;
         for (std::int64_t i = begin; i < end; ++i) {
-          words.for_each_word(texts[static_cast<std::size_t>(i)],
+          words.for_each_word(texts[static_cast<std::size_t>(i)], /*at_start=*/true,
                               [&](std::string_view word) { ++counts[std::string(word)]; });
         }
         const std::lock_guard lock(mutex);

@@ -27,7 +27,30 @@ std::string normal_form(std::string_view text, int options) {
   return result;
 }
 
+std::string replaced(std::string_view text, const Pattern& pattern, const std::string& with) {
+  std::string result;
+  std::size_t previous = 0;
+  pattern.for_each_match(text, [&](std::size_t begin, std::size_t end) {
+    result += text.substr(previous, begin - previous);
+    result += with;
+    previous = end;
+  });
+  result += text.substr(previous);
+  return result;
+}
+
 }  // namespace
+
+Pattern read_pattern(const nlohmann::json& field, const char* owner, const std::string& where) {
+  const auto& pattern = field.at("pattern");
+  if (pattern.contains("Regex")) return Pattern(pattern.at("Regex").get<std::string>(), where);
+  if (!pattern.contains("String")) {
+    fail_input(fmt::format("{}: a pattern is neither Regex nor String", owner), where);
+  }
+  const std::string literal = pattern.at("String").get<std::string>();
+  if (literal.empty()) fail_input(fmt::format("{}: the pattern is an empty string", owner), where);
+  return Pattern::literal(literal);
+}
 
 Normalizer::Normalizer(const nlohmann::json& field, const std::string& where) { add(field, where); }
 
@@ -35,26 +58,40 @@ void Normalizer::add(const nlohmann::json& field, const std::string& where) {
   if (field.is_null()) return;
   const std::string type = field.value("type", "");
   constexpr int kCompatible = UTF8PROC_STABLE | UTF8PROC_COMPAT;
+  const auto form = [&](int options) { steps_.push_back({options, std::nullopt, ""}); };
   if (type == "Sequence") {
     for (const auto& step : field.at("normalizers")) add(step, where);
   } else if (type == "NFC") {
-    forms_.push_back(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    form(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
   } else if (type == "NFD") {
-    forms_.push_back(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
+    form(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
   } else if (type == "NFKC") {
-    forms_.push_back(kCompatible | UTF8PROC_COMPOSE);
+    form(kCompatible | UTF8PROC_COMPOSE);
   } else if (type == "NFKD") {
-    forms_.push_back(kCompatible | UTF8PROC_DECOMPOSE);
+    form(kCompatible | UTF8PROC_DECOMPOSE);
+  } else if (type == "Prepend") {
+    steps_.push_back({0, std::nullopt, field.at("prepend").get<std::string>()});
+  } else if (type == "Replace") {
+    steps_.push_back(
+        {0, read_pattern(field, "normalizer", where), field.at("content").get<std::string>()});
   } else {
     fail_input(fmt::format("normalizer: type '{}' is not supported", type), where,
-               "supported: NFC, NFD, NFKC, NFKD, Sequence");
+               "supported: NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence");
   }
 }
 
 std::string Normalizer::apply(std::string_view text) const {
   std::string result(text);
-  if (is_ascii(text)) return result;  // every normal form leaves ASCII alone
-  for (const int options : forms_) result = normal_form(result, options);
+  for (const Step& step : steps_) {
+    if (step.form != 0) {
+      // Every normal form leaves ASCII alone.
+      if (!is_ascii(result)) result = normal_form(result, step.form);
+    } else if (step.pattern) {
+      result = replaced(result, *step.pattern, step.text);
+    } else if (!result.empty()) {
+      result.insert(0, step.text);
+    }
+  }
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "framework/core/error.h"
+#include "framework/data/normalizer.h"
 #include "framework/data/utf8.h"
 
 namespace peryton {
@@ -33,11 +34,6 @@ SplitBehavior behavior_of(const nlohmann::json& field, const std::string& where)
 
 PreTokenizer::PreTokenizer(const nlohmann::json& field, const std::string& where) {
   if (!field.is_null()) add(field, where);
-  if (!byte_level_) {
-    fail_input(
-        "pre_tokenizer: no ByteLevel step", where,
-        "only byte-level BPE tokenizers (GPT-2, GPT-NeoX, Llama 3, SmolLM ...) are supported");
-  }
 }
 
 void PreTokenizer::add(const nlohmann::json& field, const std::string& where) {
@@ -46,14 +42,17 @@ void PreTokenizer::add(const nlohmann::json& field, const std::string& where) {
     for (const auto& step : field.at("pretokenizers")) add(step, where);
     return;
   }
-  if (byte_level_) {
-    fail_input(fmt::format("pre_tokenizer: a '{}' step behind ByteLevel is not supported", type),
+  if (byte_level_ || metaspace_) {
+    fail_input(fmt::format("pre_tokenizer: a '{}' step behind {} is not supported", type,
+                           byte_level_ ? "ByteLevel" : "Metaspace"),
                where);
   }
   if (type == "ByteLevel") {
     byte_level_ = true;
     add_prefix_space_ = field.value("add_prefix_space", true);
     if (field.value("use_regex", true)) pattern_ = Pattern(kByteLevelWords, where);
+  } else if (type == "Metaspace") {
+    metaspace_.emplace(read_metaspace(field, "pre_tokenizer", where));
   } else if (type == "Split") {
     add_split(field, where);
   } else if (type == "Digits") {
@@ -67,23 +66,15 @@ void PreTokenizer::add(const nlohmann::json& field, const std::string& where) {
     steps_.emplace_back(is_white_space, SplitBehavior::kRemoved);
   } else {
     fail_input(fmt::format("pre_tokenizer: type '{}' is not supported", type), where,
-               "supported: ByteLevel, Split, Digits, Punctuation, WhitespaceSplit, Sequence");
+               "supported: ByteLevel, Metaspace, Split, Digits, Punctuation, WhitespaceSplit, "
+               "Sequence");
   }
 }
 
 void PreTokenizer::add_split(const nlohmann::json& field, const std::string& where) {
-  const auto& pattern = field.at("pattern");
   const SplitBehavior behavior = behavior_of(field, where);
-  const bool invert = field.value("invert", false);
-  if (pattern.contains("Regex")) {
-    steps_.emplace_back(Pattern(pattern.at("Regex").get<std::string>(), where), behavior, invert);
-  } else if (pattern.contains("String")) {
-    const std::string literal = pattern.at("String").get<std::string>();
-    if (literal.empty()) fail_input("pre_tokenizer: Split at an empty string", where);
-    steps_.emplace_back(Pattern::literal(literal), behavior, invert);
-  } else {
-    fail_input("pre_tokenizer: the pattern of Split is neither Regex nor String", where);
-  }
+  steps_.emplace_back(read_pattern(field, "pre_tokenizer", where), behavior,
+                      field.value("invert", false));
 }
 
 void PreTokenizer::emit(std::string_view piece,
@@ -98,7 +89,7 @@ void PreTokenizer::emit(std::string_view piece,
   if (previous < piece.size()) word(piece.substr(previous));
 }
 
-void PreTokenizer::for_each_word(std::string_view text,
+void PreTokenizer::for_each_word(std::string_view text, bool at_start,
                                  const std::function<void(std::string_view)>& word) const {
   std::vector<std::string_view> pieces;
   if (!text.empty()) pieces.push_back(text);
@@ -111,7 +102,9 @@ void PreTokenizer::for_each_word(std::string_view text,
     pieces = std::move(next);
   }
   for (const std::string_view piece : pieces) {
-    if (add_prefix_space_ && piece.front() != ' ') {
+    if (metaspace_) {
+      metaspace_->for_each_word(piece, at_start && piece.data() == text.data(), word);
+    } else if (add_prefix_space_ && piece.front() != ' ') {
       emit(" " + std::string(piece), word);
     } else {
       emit(piece, word);

@@ -21,9 +21,14 @@ class Tokenizer {
   // Ids of `text`, with no token added at either end. Special tokens spelt in the text are
   // recognised. Throws kUserInput where the text is not UTF-8.
   virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
-  // The bytes of the tokens, joined, special tokens spelt out. Can end inside a UTF-8 character.
-  // Throws kUserInput for an id outside the vocabulary; ids that name no token give nothing.
-  std::string decode(std::span<const std::int32_t> ids) const;
+  // The bytes of the tokens, joined, special tokens spelt out; the space that SentencePiece puts in
+  // front of a text is taken away again. Can end inside a UTF-8 character. Throws kUserInput for an
+  // id outside the vocabulary; ids that name no token give nothing.
+  virtual std::string decode(std::span<const std::int32_t> ids) const {
+    return decode_continuation(ids);
+  }
+  // The same of tokens that go on a text that is there already: no space is taken away.
+  std::string decode_continuation(std::span<const std::int32_t> ids) const;
 
   // Largest id + 1.
   virtual std::int32_t vocabulary_size() const = 0;
@@ -38,9 +43,9 @@ class Tokenizer {
   std::uint64_t hash() const;
 };
 
-// Reads a Hugging Face tokenizer.json of the byte-level BPE kind (GPT-2, GPT-NeoX, SmolLM, ...).
-// `path`: the file, or a folder that holds it. Throws kUserInput naming the field that is not
-// supported.
+// Reads a Hugging Face tokenizer.json of the BPE kind: byte-level (GPT-2, GPT-NeoX, SmolLM, Llama
+// 3) or SentencePiece's with byte fallback (Llama 2, Mistral, TinyLlama). `path`: the file, or a
+// folder that holds it. Throws kUserInput naming the field that is not supported.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path);
 // The same from the file's contents; `where` names it in errors.
 std::unique_ptr<Tokenizer> parse_tokenizer(std::string json, const std::string& where);

@@ -70,7 +70,7 @@ StageResult run_generate_stage(StageContext& context) {
                                    {.device = {}, .threads = context.threads});
         samples.push_back({{"model", name},
                            {"prompt", printable(tokenizer->decode(prompt))},
-                           {"text", printable(tokenizer->decode(made))}});
+                           {"text", printable(tokenizer->decode_continuation(made))}});
       }
     }
     atomic_write_file(context.stage_folder / "samples.json", samples.dump(1) + "\n");

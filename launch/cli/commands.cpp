@@ -11,6 +11,7 @@
 
 namespace peryton {
 
+int import_command(const std::vector<std::string>& arguments);
 int inspect_command(const std::vector<std::string>& arguments);
 int score_command(const std::vector<std::string>& arguments);
 int report_command(const std::vector<std::string>& arguments);
@@ -20,6 +21,7 @@ int tokenizer_command(const std::vector<std::string>& arguments);
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
       {"inspect", "shows what is in models, and what fits with what", inspect_command},
+      {"import", "turns a GGUF file into a model folder", import_command},
       {"tokenize", "turns text into a token file", tokenize_command},
       {"tokenizer", "learns a vocabulary; encodes and decodes text", tokenizer_command},
       {"run", "run the stages of a pipeline; goes on where it stopped", run_command},

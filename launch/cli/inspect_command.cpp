@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 
+#include "framework/checkpoint/gguf.h"
 #include "framework/core/error.h"
 #include "framework/families/registry.h"
 #include "launch/cli/commands.h"
 #include "launch/inspect/fit.h"
+#include "launch/inspect/gguf_facts.h"
 #include "launch/inspect/run_facts.h"
 
 namespace peryton {
@@ -12,11 +14,10 @@ namespace {
 
 constexpr const char* kUsage =
     "usage: peryton inspect MODEL [MODEL ...]\n\n"
-    "Shows what is in model folders (config.json and weights), runs and checkpoints: family, "
-    "width,\n"
-    "blocks, vocabulary, parameters, tokenizer. Of several models it also tells, pair by pair, "
-    "what\n"
-    "fits with what, how to mend what does not, and a configuration that joins them.\n";
+    "Shows what is in model folders (config.json and weights), GGUF files, runs and checkpoints:\n"
+    "family, width, blocks, vocabulary, parameters, tokenizer. Of several models it also tells,\n"
+    "pair by pair, what fits with what, how to mend what does not, and a configuration that joins\n"
+    "them.\n";
 
 }  // namespace
 
@@ -32,7 +33,9 @@ int inspect_command(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (argument.starts_with("-"))
       fail_input("unknown option '" + argument + "'", "", "peryton inspect --help");
-    if (is_run_folder(argument)) {
+    if (GgufFile::is_gguf(argument)) {
+      text += gguf_text(argument) + "\n";
+    } else if (is_run_folder(argument)) {
       text += run_text(argument, registry) + "\n";
     } else if (is_checkpoint_folder(argument)) {
       text += checkpoint_text(argument) + "\n";

@@ -85,6 +85,7 @@ TEST_F(Readme, EveryCommandRuns) {
   const fs::path golden = fs::path(PERYTON_GOLDEN_DIR) / "hybrid/components";
   fs::copy(golden / "neox", folder_ / "pythia-160m", fs::copy_options::recursive);
   fs::copy(golden / "mamba", folder_ / "mamba2-130m", fs::copy_options::recursive);
+  fs::copy_file(fs::path(PERYTON_GOLDEN_DIR) / "gguf/gptneox.gguf", folder_ / "model.gguf");
   const auto commands = readme_block_lines("sh");
   ASSERT_GE(commands.size(), 5u);
   for (std::string command : commands) {

@@ -43,6 +43,30 @@ INSTANTIATE_TEST_SUITE_P(Configurations, TokenizerGolden,
                                          "splits", "unknown"),
                          [](const auto& info) { return std::string(info.param); });
 
+class CharacterGolden : public testing::TestWithParam<const char*> {};
+
+// make_characters.py made these; `ids` and `decoded` are of both lists of texts.
+TEST_P(CharacterGolden, SameIdsAndBack) {
+  const std::string name = GetParam();
+  const auto tokenizer = load_tokenizer(kGolden / (name + ".tokenizer.json"));
+  const auto golden = read_json(name + ".ids.json");
+  auto texts = read_json("texts.json");
+  for (const auto& text : read_json("characters.texts.json")) texts.push_back(text);
+  expect_ids(*tokenizer, texts, golden.at("ids"));
+  for (const char* kind : {"", "random_"}) {
+    const auto& ids = golden.at(std::string(kind) + "ids");
+    const auto& decoded = golden.at(std::string(kind) + "decoded");
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const auto row = ids[i].get<std::vector<std::int32_t>>();
+      EXPECT_EQ(tokenizer->decode(row), decoded[i].get<std::string>()) << kind << "ids " << ids[i];
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Configurations, CharacterGolden,
+                         testing::Values("llama2", "mistral", "metaspace-always", "metaspace-never",
+                                         "gemma", "digits-first"));
+
 class TrainingGolden : public testing::TestWithParam<bool> {};
 
 // The same text gives the same merges in the same order as the library's own trainer.

@@ -63,7 +63,7 @@ TEST(BpeModel, LongWordsMergeLikeShortOnes) {
       train_bpe(std::vector<std::string_view>{"aaab aab abab abaab baab bbba aaaa ababab aabb"},
                 {.vocabulary = 275, .min_count = 1});
   const auto model_json = nlohmann::json::parse(json).at("model");
-  const BpeModel model(model_json, "test");
+  const BpeModel model(model_json, BpeAlphabet::kBytes, "test");
   const auto merges = model_json.at("merges").get<std::vector<std::string>>();
   const Rng rng(7, RandomPurpose::kTest);
   for (std::uint64_t trial = 0; trial < 60; ++trial) {
@@ -126,7 +126,6 @@ TEST(Tokenizer, RefusesWhatItDoesNotUnderstand) {
   };
   expect(message("/model/type", "Unigram"), "model: type 'Unigram'");
   expect(message("/model/dropout", 0.1), "model.dropout");
-  expect(message("/model/byte_fallback", true), "model.byte_fallback");
   expect(message("/model/end_of_word_suffix", "</w>"), "model.end_of_word_suffix");
   expect(message("/model/merges", {"a"}), "model.merges[0]");
   expect(message("/model/merges", {"a Qxyz"}), "Qxyz");
@@ -136,8 +135,11 @@ TEST(Tokenizer, RefusesWhatItDoesNotUnderstand) {
   expect(message("/model/vocab/a", "seven"), "model.vocab");
   expect(message("/model/unk_token", "[UNK]"), "model.unk_token");
   expect(message("/normalizer", {{"type", "BertNormalizer"}}), "normalizer: type 'BertNormalizer'");
-  expect(message("/pre_tokenizer", nullptr), "pre_tokenizer");
-  expect(message("/pre_tokenizer", {{"type", "Metaspace"}}), "pre_tokenizer: type 'Metaspace'");
+  expect(message("/normalizer", {{"type", "Replace"}, {"pattern", {{"String", ""}}}}),
+         "normalizer: the pattern is an empty string");
+  expect(message("/pre_tokenizer", nullptr), "decoder: type 'ByteLevel'");
+  expect(message("/pre_tokenizer", {{"type", "Metaspace"}}), "decoder: type 'ByteLevel'");
+  expect(message("/pre_tokenizer", {{"type", "Whitespace"}}), "pre_tokenizer: type 'Whitespace'");
   expect(message("/decoder", {{"type", "WordPiece"}}), "decoder: type 'WordPiece'");
   expect(message("/added_tokens", {{{"content", "x"}}}), "missing or of the wrong type");
   EXPECT_NE(user_error([] { parse_tokenizer("{\"model\": {", "t"); }).find("not JSON"),
@@ -145,6 +147,60 @@ TEST(Tokenizer, RefusesWhatItDoesNotUnderstand) {
   EXPECT_NE(user_error([] { parse_tokenizer("[]", "t"); }).find("no `model`"), std::string::npos);
   EXPECT_NE(user_error([] { load_tokenizer("/nowhere/t.json"); }).find("no such file"),
             std::string::npos);
+}
+
+TEST(Tokenizer, RefusesWhatItDoesNotUnderstandOfCharacters) {
+  const auto base = nlohmann::json::parse(read_whole_file(kGolden / "mistral.tokenizer.json"));
+  const auto expect = [&](const char* pointer, const nlohmann::json& value, const char* part) {
+    auto changed = base;
+    changed[nlohmann::json::json_pointer(pointer)] = value;
+    const auto text = user_error([&] { parse_tokenizer(changed.dump(), "x/tokenizer.json"); });
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+    EXPECT_NE(text.find("x/tokenizer.json"), std::string::npos) << text;
+  };
+  const nlohmann::json fuse = {{"type", "Fuse"}}, bytes = {{"type", "ByteFallback"}};
+  const nlohmann::json strip = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}};
+  const nlohmann::json replace = {
+      {"type", "Replace"}, {"pattern", {{"String", "_"}}}, {"content", ""}};
+  expect("/decoder", nullptr, "decoder: none");
+  expect("/decoder", {{"type", "ByteLevel"}}, "decoder: type 'ByteLevel'");
+  expect("/decoder", {{"type", "CTC"}}, "decoder: type 'CTC'");
+  expect("/decoder/decoders", nlohmann::json::array({strip}), "Strip without Fuse");
+  expect("/decoder/decoders", nlohmann::json::array({fuse, strip, strip}), "a second Strip");
+  expect("/decoder/decoders", nlohmann::json::array({fuse, replace}), "a 'Replace' step");
+  expect("/decoder/decoders", nlohmann::json::array({bytes, replace}), "a 'Replace' step");
+  expect("/decoder/decoders/0/pattern", {{"Regex", "_"}}, "a Replace whose pattern is no String");
+  expect("/pre_tokenizer/prepend_scheme", "last", "prepend_scheme 'last'");
+  expect("/pre_tokenizer/replacement", "__", "not one character");
+  expect("/pre_tokenizer/add_prefix_space", false, "disagree");
+  expect("/pre_tokenizer",
+         {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Metaspace"}}, {{"type", "Digits"}}}}},
+         "a 'Digits' step behind Metaspace");
+  expect("/model/merges", {"a Qxyz"}, "Qxyz");
+}
+
+// A text without a word border is one word: its merging must not be quadratic, nor give other ids
+// than the merging of its parts where no merge crosses them.
+TEST(Tokenizer, LongTextsWithoutWords) {
+  const auto tokenizer = load_tokenizer(kGolden / "llama2.tokenizer.json");
+  std::string line, text;
+  for (int i = 0; i < 40; ++i) line += "In the beginning God created the heaven ";
+  line += "\n";  // a byte token, which merges with nothing
+  while (text.size() < 400'000) text += line;
+  const auto once = tokenizer->encode("\n" + line);
+  const std::vector<std::int32_t> unit(once.begin() + 2, once.end());  // behind "▁", "\n"
+  const auto ids = tokenizer->encode("\n" + text);
+  ASSERT_EQ(ids.size(), 2 + unit.size() * (text.size() / line.size()));
+  for (std::size_t i = 2; i < ids.size(); ++i) ASSERT_EQ(ids[i], unit[(i - 2) % unit.size()]) << i;
+  EXPECT_EQ(tokenizer->decode(ids), "\n" + text);
+}
+
+TEST(Tokenizer, ContinuationsKeepTheirSpace) {
+  const auto tokenizer = load_tokenizer(kGolden / "llama2.tokenizer.json");
+  const auto ids = tokenizer->encode("created");
+  EXPECT_EQ(tokenizer->decode(ids), "created");
+  EXPECT_EQ(tokenizer->decode_continuation(ids), " created");
+  EXPECT_EQ(tokenizer->end_of_text(), 2);
 }
 
 TEST(Tokenizer, RefusesBadTextAndIds) {
