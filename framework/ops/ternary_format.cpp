@@ -27,6 +27,13 @@ static_assert(sizeof(Header) == 64);
 // Beyond this, sizes in bytes could overflow.
 constexpr std::int64_t kLargestSide = std::int64_t{1} << 30;
 
+// Of the payload and of everything else in the header.
+std::uint64_t checksum_of(Header header, const std::uint8_t* payload, std::int64_t bytes) {
+  header.checksum = 0;
+  const std::uint64_t seed = XXH3_64bits(payload, static_cast<std::size_t>(bytes));
+  return XXH3_64bits_withSeed(&header, sizeof header, seed);
+}
+
 std::int64_t count_non_zeros(const TernaryMatrix& matrix) {
   std::int64_t ones = 0;  // codes 1; every byte has four codes
   const std::uint8_t* bytes = matrix.packed.data<std::uint8_t>();
@@ -55,7 +62,7 @@ Tensor encode_ternary(const TernaryMatrix& matrix) {
   header.columns = matrix.shape.columns;
   header.beta = matrix.beta;
   header.non_zeros = count_non_zeros(matrix);
-  header.checksum = XXH3_64bits(to + sizeof(Header), static_cast<std::size_t>(payload));
+  header.checksum = checksum_of(header, to + sizeof(Header), payload);
   std::memcpy(to, &header, sizeof header);
   return bytes;
 }
@@ -84,9 +91,7 @@ TernaryPtr decode_ternary(const Tensor& bytes, const std::string& where) {
            where);
   }
   const std::uint8_t* from = bytes.data<std::uint8_t>() + sizeof header;
-  if (XXH3_64bits(from, static_cast<std::size_t>(payload)) != header.checksum) {
-    refuse("wrong checksum", where);
-  }
+  if (checksum_of(header, from, payload) != header.checksum) refuse("wrong checksum", where);
   matrix->packed = Tensor::empty(DType::kUInt8, {matrix->shape.bytes()});
   const std::int64_t bad =
       kernels::cpu::packed_from_base3(matrix->packed.data<std::uint8_t>(), from, matrix->shape);
