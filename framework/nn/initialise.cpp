@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/nn/initialise.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "framework/core/rng.h"
@@ -25,6 +27,21 @@ void fill_normal(const Parameter& parameter, std::uint64_t seed, double deviatio
       element = static_cast<T>(static_cast<compute_t<T>>(deviation * rng.normal(index++)));
     }
   });
+}
+
+void initialise_decoder(const std::vector<ParameterPtr>& parameters, std::uint64_t seed,
+                        double deviation, std::int64_t layers,
+                        std::initializer_list<std::string_view> residual) {
+  const double depth = std::sqrt(2 * static_cast<double>(layers));
+  for (const ParameterPtr& parameter : parameters) {
+    if (parameter->value.rank() == 1) {
+      parameter->value.fill(parameter->name.ends_with("bias") ? 0 : 1);
+      continue;
+    }
+    const bool writes_residual = std::ranges::any_of(
+        residual, [&](std::string_view name) { return parameter->name.ends_with(name); });
+    fill_normal(*parameter, seed, writes_residual ? deviation / depth : deviation);
+  }
 }
 
 }  // namespace peryton

@@ -2,24 +2,9 @@
 #include "framework/ops/linear.h"
 
 #include "framework/ops/matrix.h"
-#include "kernels/elementwise/elementwise.h"
 
 namespace peryton {
 namespace {
-
-void add_bias(const kernels::Context& context, const Tensor& y, const Tensor& bias) {
-  const Tensor addend = bias.to(y.dtype());
-  dispatch_float(y.dtype(), "linear", [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    kernels::cpu::add_into<T, T>({.target = y.data<T>(),
-                                  .source = addend.data<T>(),
-                                  .rows = y.size(0),
-                                  .width = y.size(1),
-                                  .target_stride = y.stride(0),
-                                  .source_stride = 0},
-                                 context);
-  });
-}
 
 Shape with_last(const Shape& shape, std::int64_t last) {
   Shape result = shape;
@@ -35,7 +20,7 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
   const kernels::Context context = tape.context();
   const Tensor y = Tensor::empty(x.dtype(), with_last(x.shape(), weight.size(0)));
   matrix_product(context, x.value().rows(), weight.value(), y.rows(), {.transpose_b = true});
-  if (bias.defined()) add_bias(context, y.rows(), bias.value());
+  if (bias.defined()) add_to_rows(context, y.rows(), bias.value());
 
   const Tensor saved_x = weight.needs_gradient() ? x.value() : Tensor();
   const Tensor saved_weight = x.needs_gradient() ? weight.value() : Tensor();

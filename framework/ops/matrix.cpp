@@ -58,4 +58,19 @@ void add_column_sums(const kernels::Context& context, const Tensor& source, cons
   });
 }
 
+void add_to_rows(const kernels::Context& context, const Tensor& target, const Tensor& row) {
+  const Tensor addend = row.to(target.dtype());
+  PERYTON_CHECK(addend.elements() == target.size(1));
+  dispatch_float(target.dtype(), "add_to_rows", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    kernels::cpu::add_into<T, T>({.target = target.data<T>(),
+                                  .source = addend.data<T>(),
+                                  .rows = target.size(0),
+                                  .width = target.size(1),
+                                  .target_stride = target.stride(0),
+                                  .source_stride = 0},
+                                 context);
+  });
+}
+
 }  // namespace peryton

@@ -1,4 +1,4 @@
-// Matrix products and column sums on plain tensors, shared by the ops.
+// Matrix products, column sums and biases on plain tensors, shared by the ops.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -21,6 +21,9 @@ void matrix_product(const kernels::Context& context, const Tensor& a, const Tens
 
 // target[c] += sum over rows of source[r, c], in fixed blocks added in a fixed order.
 void add_column_sums(const kernels::Context& context, const Tensor& source, const Tensor& target);
+
+// target[r, c] += row[c]; target may have strided rows, row is of any floating dtype.
+void add_to_rows(const kernels::Context& context, const Tensor& target, const Tensor& row);
 
 // The dtype in which a value of this dtype is computed on: float for float and bfloat16, else
 // double.

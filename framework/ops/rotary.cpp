@@ -43,26 +43,44 @@ Tensor turned(const kernels::Context& context, const Tensor& fused, const HeadLa
   return result;
 }
 
-}  // namespace
+struct Angles {
+  double base, scale;
+  const double* frequencies;
+};
 
-RotaryTable rotary_table(const kernels::Context& context, DType dtype, std::int64_t positions,
-                         std::int64_t rotary_width, double base, double scale) {
-  PERYTON_CHECK(rotary_width % 2 == 0, "rotary width {} is odd", rotary_width);
-  const Shape shape{positions, rotary_width / 2};
+RotaryTable filled_table(const kernels::Context& context, DType dtype, std::int64_t positions,
+                         std::int64_t half, const Angles& angles) {
+  const Shape shape{positions, half};
   const DType computed = compute_dtype(dtype);
   const RotaryTable table{Tensor::empty(computed, shape), Tensor::empty(computed, shape)};
   const auto fill = [&]<class C>(C*) {
     kernels::cpu::rotary_table<C>({.cosine = table.cosine.data<C>(),
                                    .sine = table.sine.data<C>(),
                                    .positions = positions,
-                                   .half = rotary_width / 2,
-                                   .base = base,
-                                   .scale = scale},
+                                   .half = half,
+                                   .base = angles.base,
+                                   .scale = angles.scale,
+                                   .frequencies = angles.frequencies},
                                   context);
   };
   computed == DType::kFloat64 ? fill(static_cast<double*>(nullptr))
                               : fill(static_cast<float*>(nullptr));
   return table;
+}
+
+}  // namespace
+
+RotaryTable rotary_table(const kernels::Context& context, DType dtype, std::int64_t positions,
+                         std::int64_t rotary_width, double base, double scale) {
+  PERYTON_CHECK(rotary_width % 2 == 0, "rotary width {} is odd", rotary_width);
+  return filled_table(context, dtype, positions, rotary_width / 2,
+                      {.base = base, .scale = scale, .frequencies = nullptr});
+}
+
+RotaryTable rotary_table(const kernels::Context& context, DType dtype, std::int64_t positions,
+                         std::span<const double> frequencies) {
+  return filled_table(context, dtype, positions, static_cast<std::int64_t>(frequencies.size()),
+                      {.base = 1, .scale = 1, .frequencies = frequencies.data()});
 }
 
 Tensor token_positions(const Tensor& document_start, std::int64_t rows, std::int64_t length,

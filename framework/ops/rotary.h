@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
+
 #include "framework/autograd/tape.h"
 #include "framework/ops/head_layout.h"
 
@@ -16,6 +18,10 @@ struct RotaryTable {
 // rotary_width is even and may be 0.
 RotaryTable rotary_table(const kernels::Context& context, DType dtype, std::int64_t positions,
                          std::int64_t rotary_width, double base, double scale = 1);
+
+// The same with a frequency (radians per position) for each of rotary_width / 2 pairs.
+RotaryTable rotary_table(const kernels::Context& context, DType dtype, std::int64_t positions,
+                         std::span<const double> frequencies);
 
 // past + t - document_start[b, t] as int32 [rows, length]; document_start int32 [rows, length] or
 // undefined.

@@ -1,9 +1,10 @@
-// The executable definition of the activations.
+// The executable definition of the activations and of the gated linear unit.
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 #include <numbers>
 
 #include "kernels/activation/activation.h"
+#include "kernels/activation/glu.h"
 #include "kernels/common/dtype.h"
 
 namespace peryton::kernels::cpu::reference {
@@ -72,7 +73,38 @@ void activation_backward(const ActivationBackwardArgs<T>& a, const Context& cont
   });
 }
 
+template <class T>
+void glu_forward(const GluForwardArgs<T>& a, const Context& context) {
+  using C = compute_t<T>;
+  parallel_for(context, a.rows, [&](std::int64_t row) {
+    const T* gate = a.gate + row * a.gate_stride;
+    const T* value = a.value + row * a.value_stride;
+    for (std::int64_t i = 0; i < a.width; ++i) {
+      const C open = evaluate<C>(a.kind, static_cast<C>(gate[i])).value;
+      a.output[row * a.output_stride + i] = static_cast<T>(open * static_cast<C>(value[i]));
+    }
+  });
+}
+
+template <class T>
+void glu_backward(const GluBackwardArgs<T>& a, const Context& context) {
+  using C = compute_t<T>;
+  parallel_for(context, a.rows, [&](std::int64_t row) {
+    for (std::int64_t i = 0; i < a.width; ++i) {
+      const auto [open, slope] =
+          evaluate<C>(a.kind, static_cast<C>(a.gate[row * a.gate_stride + i]));
+      const C value = static_cast<C>(a.value[row * a.value_stride + i]);
+      const C d = static_cast<C>(a.d_output[row * a.d_output_stride + i]);
+      if (a.d_value != nullptr) a.d_value[row * a.d_value_stride + i] = static_cast<T>(d * open);
+      if (a.d_gate == nullptr) continue;
+      a.d_gate[row * a.d_gate_stride + i] = static_cast<T>(d * value * slope);
+    }
+  });
+}
+
 #define PERYTON_INSTANTIATE(T)                                                          \
+  template void glu_forward<T>(const GluForwardArgs<T>&, const Context&);               \
+  template void glu_backward<T>(const GluBackwardArgs<T>&, const Context&);             \
   template void activation_forward<T>(const ActivationForwardArgs<T>&, const Context&); \
   template void activation_backward<T>(const ActivationBackwardArgs<T>&, const Context&);
 PERYTON_INSTANTIATE(float)

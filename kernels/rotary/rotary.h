@@ -24,7 +24,8 @@ struct RotaryTableArgs {
   C* sine;
   std::int64_t positions, half;
   double base;
-  double scale;  // attention_scaling of extended contexts, else 1
+  double scale;                         // attention_scaling of extended contexts, else 1
+  const double* frequencies = nullptr;  // [half], f_j of extended contexts; null: from the base
 };
 
 template <class T>

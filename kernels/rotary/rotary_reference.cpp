@@ -9,8 +9,8 @@ namespace peryton::kernels::cpu {
 template <class C>
 void rotary_table(const RotaryTableArgs<C>& a, const Context& context) {
   parallel_for(context, a.half, [&](std::int64_t j) {
-    const double frequency =
-        std::pow(a.base, -static_cast<double>(j) / static_cast<double>(a.half));
+    const double plain = std::pow(a.base, -static_cast<double>(j) / static_cast<double>(a.half));
+    const double frequency = a.frequencies != nullptr ? a.frequencies[j] : plain;
     for (std::int64_t p = 0; p < a.positions; ++p) {
       const double angle = static_cast<double>(p) * frequency;
       a.cosine[p * a.half + j] = static_cast<C>(a.scale * std::cos(angle));

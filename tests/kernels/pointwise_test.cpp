@@ -9,6 +9,7 @@
 
 #include "framework/core/rng.h"
 #include "kernels/activation/activation.h"
+#include "kernels/activation/glu.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/rms_norm/rms_norm.h"
 
@@ -93,6 +94,50 @@ TEST(ActivationKernel, FastPathEqualsReference) {
     for (const std::int64_t width : kWidths) {
       compare_activation<float>(kind, width);
       compare_activation<BFloat16>(kind, width);
+    }
+  }
+}
+
+template <class T>
+struct Gated {
+  std::vector<T> y, d_gate, d_value;
+};
+
+// gate and value are halves of rows of 2 width + 1 elements, as in a fused projection.
+template <class T, class Forward, class Backward>
+Gated<T> gate(Activation kind, const std::vector<T>& x, const std::vector<T>& d_y,
+              std::int64_t rows, std::int64_t width, Forward forward, Backward backward) {
+  const std::int64_t stride = 2 * width + 1;
+  Gated<T> out{std::vector<T>(rows * width), std::vector<T>(rows * width),
+               std::vector<T>(rows * width)};
+  const T *g = x.data(), *v = x.data() + width;
+  forward(GluForwardArgs<T>{kind, out.y.data(), g, v, rows, width, width, stride, stride},
+          Context{});
+  backward(GluBackwardArgs<T>{kind, out.d_gate.data(), out.d_value.data(), d_y.data(), g, v, rows,
+                              width, width, width, width, stride, stride},
+           Context{});
+  return out;
+}
+
+template <class T>
+void compare_glu(Activation kind, std::int64_t width) {
+  const std::int64_t rows = 4;
+  const auto x = normals<T>(rows * (2 * width + 1), 5, 2), d_y = normals<T>(rows * width, 6);
+  const auto fast = gate<T>(kind, x, d_y, rows, width, cpu::glu_forward<T>, cpu::glu_backward<T>);
+  const auto exact =
+      gate<double>(kind, widen(x), widen(d_y), rows, width, cpu::reference::glu_forward<double>,
+                   cpu::reference::glu_backward<double>);
+  // As for the activation, times another value of order ten.
+  expect_near(fast.y, exact.y, 1e-5, kRounding<T>, "y");
+  expect_near(fast.d_gate, exact.d_gate, 2e-5, kRounding<T>, "d_gate");
+  expect_near(fast.d_value, exact.d_value, 1e-5, kRounding<T>, "d_value");
+}
+
+TEST(GluKernel, FastPathEqualsReference) {
+  for (const Activation kind : kKinds) {
+    for (const std::int64_t width : kWidths) {
+      compare_glu<float>(kind, width);
+      compare_glu<BFloat16>(kind, width);
     }
   }
 }

@@ -9,11 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "framework/families/family.h"
+#include "framework/families/decoder.h"
 #include "framework/families/gpt_neox/config.h"
-#include "framework/nn/layer_norm.h"
-#include "framework/nn/linear.h"
-#include "framework/ops/rotary.h"
 
 namespace peryton::gpt_neox {
 
@@ -23,29 +20,11 @@ struct Block {
   Linear up, down;
 };
 
-// Turned keys, and values, of every block: [rows, capacity, heads, head width].
-struct State : ComponentState {
-  struct OfBlock {
-    Tensor keys, values;
-  };
-  std::vector<OfBlock> blocks;
-  RotaryTable table;  // for `capacity` positions
-};
-
-class GptNeox : public Component {
+class GptNeox : public Decoder {
  public:
   GptNeox(Config config, DType dtype);
 
-  const ComponentShape& shape() const override { return shape_; }
-  Variable embed(const ForwardContext& context) override;
-  Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
-               Variable hidden) override;
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
-  Variable logits(const ForwardContext& context, Variable hidden) override;
-  ParameterPtr head() override { return head_; }
-  ParameterPtr embedding() override { return embedding_; }
-  const std::vector<ParameterPtr>& parameters() const override { return parameters_; }
-  std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
   nlohmann::json config() const override { return write_config(config_); }
   double block_flops_per_token(std::int64_t first, std::int64_t last,
                                std::int64_t length) const override;
@@ -53,26 +32,12 @@ class GptNeox : public Component {
   const Config& settings() const { return config_; }
 
  private:
-  // What the blocks of one call share.
-  struct Positions {
-    RotaryTable table;
-    Tensor position;  // int32 [B, T]
-  };
-
-  ParameterPtr make(const std::string& name, const char* group, const Shape& shape);
-  Linear make_linear(const std::string& name, std::int64_t out, std::int64_t in, bool bias);
-  LayerNorm make_norm(const std::string& name);
   Block make_block(std::int64_t index);
-  Variable run_block(const ForwardContext& context, const Block& block, const Positions& positions,
-                     State::OfBlock* state, const Variable& hidden) const;
-  Variable attend(const ForwardContext& context, const Block& block, const Positions& positions,
-                  State::OfBlock* state, const Variable& normed) const;
+  Variable run_block(const Call& call, std::int64_t index, const Variable& hidden) const override;
+  RotaryTable rotary_positions(const kernels::Context& context, DType dtype,
+                               std::int64_t positions) const override;
 
   Config config_;
-  DType dtype_;
-  ComponentShape shape_;
-  std::vector<ParameterPtr> parameters_;
-  ParameterPtr embedding_, head_;
   LayerNorm final_norm_;
   std::vector<Block> blocks_;
 };

@@ -2,12 +2,10 @@
 #include "framework/families/gpt_neox/config.h"
 
 #include "framework/core/error.h"
-#include "framework/families/config_reader.h"
+#include "framework/families/common_settings.h"
 
 namespace peryton::gpt_neox {
 namespace {
-
-const char* const kSpecialIds[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
 
 void refuse_scaled_rotary(const ConfigReader& reader, const std::string& type) {
   if (type == "default") return;
@@ -66,18 +64,10 @@ Config read_config(const nlohmann::json& json, const std::string& where) {
   c.parallel_residual = reader.flag("use_parallel_residual", true);
   c.tied = reader.flag("tie_word_embeddings", false);
   c.attention_bias = reader.flag("attention_bias", true);
-  c.activation_name = reader.text("hidden_act", "gelu");
-  const auto activation = activation_named(c.activation_name);
-  if (!activation) {
-    reader.refuse(fmt::format("activation '{}' is not known here", c.activation_name),
-                  "known: gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, silu, relu");
-  }
-  c.activation = *activation;
+  c.activation = read_activation(reader, "hidden_act", "gelu");
   if (c.width % c.heads == 0) read_rotary(json, reader, where, c);
   check(c, reader);
-  for (const char* key : kSpecialIds) {
-    if (json.contains(key)) c.special_ids[key] = json.at(key);
-  }
+  c.special_ids = special_ids(json);
   return c;
 }
 
@@ -96,7 +86,7 @@ nlohmann::json write_config(const Config& c) {
   json["use_parallel_residual"] = c.parallel_residual;
   json["tie_word_embeddings"] = c.tied;
   json["attention_bias"] = c.attention_bias;
-  json["hidden_act"] = c.activation_name;
+  json["hidden_act"] = c.activation.name;
   json["attention_dropout"] = 0.0;
   json["hidden_dropout"] = 0.0;
   json["rotary_pct"] = c.rotary_fraction;
@@ -106,17 +96,6 @@ nlohmann::json write_config(const Config& c) {
                              {"partial_rotary_factor", c.rotary_fraction}};
   return json;
 }
-
-namespace {
-
-std::int64_t default_heads(std::int64_t width) {
-  for (const std::int64_t head : {64, 48, 32, 24, 16, 8}) {
-    if (width % head == 0) return width / head;
-  }
-  return 1;
-}
-
-}  // namespace
 
 nlohmann::json config_from_settings(const nlohmann::json& settings, const std::string& where) {
   const ConfigReader reader(settings, where);

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "framework/ops/activation.h"
+#include "framework/families/common_settings.h"
 
 namespace peryton::gpt_neox {
 
@@ -17,8 +17,7 @@ struct Config {
   std::int64_t rotary_width = 0;
   double rotary_fraction = 0.25, rotary_base = 10000;
   double eps = 1e-5, initializer_range = 0.02;
-  std::string activation_name = "gelu";
-  Activation activation = Activation::kGeluErf;
+  NamedActivation activation;
   bool parallel_residual = true, tied = false, attention_bias = true;
   nlohmann::json special_ids = nlohmann::json::object();  // bos, eos and pad ids, as found
 

@@ -3,10 +3,8 @@
 
 #include "framework/ops/arithmetic.h"
 #include "framework/ops/causal_conv1d.h"
-#include "framework/ops/embedding.h"
 #include "framework/ops/gated_rms_norm.h"
 #include "framework/ops/matrix.h"
-#include "framework/ops/rms_norm.h"
 #include "framework/ops/ssd.h"
 
 namespace peryton::mamba2 {
@@ -16,17 +14,6 @@ namespace {
 // least.
 constexpr std::int64_t kLongestChunk = 64;
 
-constexpr const char* kEmbeddings = "embeddings";
-constexpr const char* kHeads = "heads";
-constexpr const char* kNorms = "norms";
-constexpr const char* kComponents = "components";
-
-Variable norm(Tape& tape, const Variable& x, const ParameterPtr& weight, double eps) {
-  Variable w = tape.parameter(*weight);
-  if (w.dtype() != x.dtype()) w = cast(tape, w, x.dtype());
-  return rms_norm(tape, x, w, Variable(), eps);
-}
-
 Variable optional(Tape& tape, const ParameterPtr& parameter) {
   return parameter ? tape.parameter(*parameter) : Variable();
 }
@@ -34,66 +21,39 @@ Variable optional(Tape& tape, const ParameterPtr& parameter) {
 }  // namespace
 
 Mamba2::Mamba2(Config config, DType dtype)
-    : config_(std::move(config)),
-      dtype_(dtype),
-      shape_{config_.width, config_.layers, config_.vocabulary, config_.tied} {
-  const Shape table{config_.vocabulary, config_.width};
-  embedding_ = make("backbone.embeddings.weight", kEmbeddings, table, dtype);
+    : BlockModel({config.width, config.layers, config.vocabulary, config.tied}, dtype),
+      config_(std::move(config)) {
+  make_embedding("backbone.embeddings.weight");
   for (std::int64_t i = 0; i < config_.layers; ++i) blocks_.push_back(make_block(i));
-  final_norm_ = make("backbone.norm_f.weight", kNorms, {config_.width}, dtype);
-  head_ = config_.tied ? embedding_ : make("lm_head.weight", kHeads, table, dtype);
-}
-
-// Weight decay is for matrices: none on vectors, which are norms, biases and the scan's own
-// parameters.
-ParameterPtr Mamba2::make(const std::string& name, const char* group, const Shape& shape,
-                          DType dtype) {
-  auto parameter = std::make_shared<Parameter>();
-  parameter->name = name;
-  parameter->group = group;
-  parameter->value = Tensor::empty(dtype, shape);
-  parameter->decays = shape.rank() > 1;
-  parameters_.push_back(parameter);
-  return parameter;
+  final_norm_ = list_.rms_norm("backbone.norm_f", config_.width, config_.eps);
+  make_head("lm_head.weight");
 }
 
 Block Mamba2::make_block(std::int64_t index) {
   const Config& c = config_;
   const std::string prefix = fmt::format("backbone.layers.{}.", index), mixer = prefix + "mixer.";
-  const DType scan = compute_dtype(dtype_);
+  const DType scan = compute_dtype(list_.dtype());
+  const auto add = [&](const char* name, const Shape& shape) {
+    return list_.add(mixer + name, kComponents, shape);
+  };
   Block block;
-  block.norm = make(prefix + "norm.weight", kNorms, {c.width}, dtype_);
-  block.in_proj.weight =
-      make(mixer + "in_proj.weight", kComponents, {c.projected(), c.width}, dtype_);
-  if (c.projection_bias) {
-    block.in_proj.bias = make(mixer + "in_proj.bias", kComponents, {c.projected()}, dtype_);
-  }
-  block.conv_weight =
-      make(mixer + "conv1d.weight", kComponents, {c.conv_channels(), 1, c.conv}, dtype_);
-  if (c.conv_bias) {
-    block.conv_bias = make(mixer + "conv1d.bias", kComponents, {c.conv_channels()}, dtype_);
-  }
-  block.dt_bias = make(mixer + "dt_bias", kComponents, {c.heads}, scan);
-  block.a_log = make(mixer + "A_log", kComponents, {c.heads}, scan);
-  block.d = make(mixer + "D", kComponents, {c.heads}, scan);
-  block.gated_norm = make(mixer + "norm.weight", kComponents, {c.inner()}, dtype_);
-  block.out_proj.weight =
-      make(mixer + "out_proj.weight", kComponents, {c.width, c.inner()}, dtype_);
-  if (c.projection_bias) {
-    block.out_proj.bias = make(mixer + "out_proj.bias", kComponents, {c.width}, dtype_);
-  }
+  block.norm = list_.rms_norm(prefix + "norm", c.width, c.eps);
+  block.in_proj = list_.linear(mixer + "in_proj", c.projected(), c.width, c.projection_bias);
+  block.conv_weight = add("conv1d.weight", {c.conv_channels(), 1, c.conv});
+  if (c.conv_bias) block.conv_bias = add("conv1d.bias", {c.conv_channels()});
+  block.dt_bias = list_.add(mixer + "dt_bias", kComponents, {c.heads}, scan);
+  block.a_log = list_.add(mixer + "A_log", kComponents, {c.heads}, scan);
+  block.d = list_.add(mixer + "D", kComponents, {c.heads}, scan);
+  block.gated_norm = list_.add(mixer + "norm.weight", kNorms, {c.inner()});
+  block.out_proj = list_.linear(mixer + "out_proj", c.width, c.inner(), c.projection_bias);
   return block;
-}
-
-Variable Mamba2::embed(const ForwardContext& context) {
-  return peryton::embedding(context.tape, context.batch.ids, context.tape.parameter(*embedding_));
 }
 
 Variable Mamba2::run_block(const ForwardContext& context, const Block& block, State::OfBlock* state,
                            const Variable& hidden) const {
   const Config& c = config_;
   Tape& tape = context.tape;
-  const Variable projected = block.in_proj(tape, norm(tape, hidden, block.norm, c.eps));
+  const Variable projected = block.in_proj(tape, block.norm(tape, hidden));
   const std::int64_t convolved = c.inner() + c.conv_channels();
   const Variable z = slice_last(tape, projected, 0, c.inner());
   const Variable dt = slice_last(tape, projected, convolved, c.projected());
@@ -125,9 +85,7 @@ Variable Mamba2::run_block(const ForwardContext& context, const Block& block, St
 
 Variable Mamba2::run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                      Variable hidden) {
-  PERYTON_CHECK(0 <= first && first <= last && last <= config_.layers);
-  auto* state = dynamic_cast<State*>(context.state);
-  PERYTON_CHECK(context.state == nullptr || state != nullptr, "the state of another family");
+  auto* state = state_of<State>(context, first, last);
   for (std::int64_t i = first; i < last; ++i) {
     const auto index = static_cast<std::size_t>(i);
     hidden = run_block(context, blocks_[index], state == nullptr ? nullptr : &state->blocks[index],
@@ -137,17 +95,13 @@ Variable Mamba2::run(const ForwardContext& context, std::int64_t first, std::int
 }
 
 Variable Mamba2::final_norm(const ForwardContext& context, Variable hidden) {
-  return norm(context.tape, hidden, final_norm_, config_.eps);
-}
-
-Variable Mamba2::logits(const ForwardContext& context, Variable hidden) {
-  return linear(context.tape, hidden, context.tape.parameter(*head_));
+  return final_norm_(context.tape, hidden);
 }
 
 std::unique_ptr<ComponentState> Mamba2::make_state(std::int64_t rows, std::int64_t) {
   const Config& c = config_;
   auto state = std::make_unique<State>();
-  const DType dtype = compute_dtype(dtype_);
+  const DType dtype = compute_dtype(list_.dtype());
   for (std::int64_t i = 0; i < c.layers; ++i) {
     state->blocks.push_back({Tensor::zeros(dtype, {rows, c.conv - 1, c.conv_channels()}),
                              Tensor::zeros(dtype, {rows, c.heads, c.state, c.head_dim})});

@@ -7,14 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "framework/families/family.h"
+#include "framework/families/block_model.h"
 #include "framework/families/mamba2/config.h"
-#include "framework/nn/linear.h"
 
 namespace peryton::mamba2 {
 
 struct Block {
-  ParameterPtr norm;
+  RmsNorm norm;
   Linear in_proj;
   ParameterPtr conv_weight, conv_bias;  // [C, 1, W], [C] or null
   ParameterPtr a_log, d, dt_bias;       // [heads], at least float
@@ -31,19 +30,13 @@ struct State : ComponentState {
   std::vector<OfBlock> blocks;
 };
 
-class Mamba2 : public Component {
+class Mamba2 : public BlockModel {
  public:
   Mamba2(Config config, DType dtype);
 
-  const ComponentShape& shape() const override { return shape_; }
-  Variable embed(const ForwardContext& context) override;
   Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                Variable hidden) override;
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
-  Variable logits(const ForwardContext& context, Variable hidden) override;
-  ParameterPtr head() override { return head_; }
-  ParameterPtr embedding() override { return embedding_; }
-  const std::vector<ParameterPtr>& parameters() const override { return parameters_; }
   std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
   nlohmann::json config() const override;
   double block_flops_per_token(std::int64_t first, std::int64_t last,
@@ -52,16 +45,12 @@ class Mamba2 : public Component {
   const Config& settings() const { return config_; }
 
  private:
-  ParameterPtr make(const std::string& name, const char* group, const Shape& shape, DType dtype);
   Block make_block(std::int64_t index);
   Variable run_block(const ForwardContext& context, const Block& block, State::OfBlock* state,
                      const Variable& hidden) const;
 
   Config config_;
-  DType dtype_;
-  ComponentShape shape_;
-  std::vector<ParameterPtr> parameters_;
-  ParameterPtr embedding_, final_norm_, head_;
+  RmsNorm final_norm_;
   std::vector<Block> blocks_;
 };
 

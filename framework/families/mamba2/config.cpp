@@ -5,12 +5,10 @@
 #include <cmath>
 
 #include "framework/core/error.h"
-#include "framework/families/config_reader.h"
+#include "framework/families/common_settings.h"
 
 namespace peryton::mamba2 {
 namespace {
-
-const char* const kSpecialIds[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
 
 void check(const Config& config, const ConfigReader& reader) {
   if (config.heads % config.groups != 0) {
@@ -53,12 +51,6 @@ void read_limits(const nlohmann::json& json, const char* key, const ConfigReader
   }
 }
 
-void read_special_ids(const nlohmann::json& json, Config& config) {
-  for (const char* key : kSpecialIds) {
-    if (json.contains(key)) config.special_ids[key] = json.at(key);
-  }
-}
-
 // Defaults: class Mamba2Config of transformers.
 Config read_transformers(const nlohmann::json& json, const std::string& where) {
   const ConfigReader reader(json, where);
@@ -91,7 +83,7 @@ Config read_transformers(const nlohmann::json& json, const std::string& where) {
   if (act != "silu" && act != "swish") {
     reader.refuse(fmt::format("'hidden_act' is '{}'; Mamba-2 here knows 'silu'", act));
   }
-  read_special_ids(json, c);
+  c.special_ids = special_ids(json);
   check(c, reader);
   return c;
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "framework/ops/arithmetic.h"
+#include "framework/ops/glu.h"
 #include "tests/support/finite_difference.h"
 
 namespace peryton {
@@ -18,6 +20,15 @@ TEST(Activation, Gradients) {
     test::check_gradients(f, {test::random_normal(DType::kFloat64, {3, 11}, 5, 2.0)});
     test::check_gradients(f,
                           {test::random_normal(DType::kFloat64, {3, 11}, 5, 2.0).slice(1, 2, 9)});
+  }
+}
+
+TEST(Activation, GluGradients) {
+  for (const Activation kind : kSmooth) {
+    const auto f = [&](Tape& tape, const std::vector<Variable>& v) {
+      return glu(tape, slice_last(tape, v[0], 0, 5), slice_last(tape, v[0], 5, 10), kind);
+    };
+    test::check_gradients(f, {test::random_normal(DType::kFloat64, {3, 10}, 5, 2.0)});
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "framework/ops/arithmetic.h"
 #include "framework/ops/embedding.h"
+#include "framework/ops/fused_linear.h"
 #include "framework/ops/head_loss.h"
 #include "framework/ops/linear.h"
 #include "tests/support/finite_difference.h"
@@ -28,6 +29,36 @@ TEST(LinearOp, Gradients) {
   check_gradients(
       [](Tape& tape, const auto& in) { return linear(tape, slice_last(tape, in[0], 2, 7), in[1]); },
       {normal({2, 3, 9}, 4), normal({4, 5}, 5)});
+}
+
+TEST(FusedLinearOp, Gradients) {
+  for (const WeightLayout layout : {WeightLayout::kOutIn, WeightLayout::kInOut}) {
+    const bool out_in = layout == WeightLayout::kOutIn;
+    const auto weight = [&](std::int64_t out, std::uint64_t seed) {
+      return normal(out_in ? Shape{out, 5} : Shape{5, out}, seed);
+    };
+    check_gradients(
+        [&](Tape& tape, const auto& in) {
+          return fused_linear(tape, in[0], {{in[1], in[2]}, {in[3], {}}, {in[4], in[5]}}, layout);
+        },
+        {normal({2, 3, 5}, 1), weight(7, 2), normal({7}, 3), weight(4, 4), weight(2, 5),
+         normal({2}, 6)});
+  }
+}
+
+TEST(FusedLinearOp, EqualsItsParts) {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    Tape tape(kContext, Tape::Mode::kInference);
+    const Variable x = tape.constant(random_normal(dtype, {2, 3, 5}, 1));
+    const Variable a = tape.constant(random_normal(dtype, {7, 5}, 2));
+    const Variable b = tape.constant(random_normal(dtype, {4, 5}, 3));
+    const Variable bias = tape.constant(random_normal(dtype, {4}, 4));
+    const Variable whole = fused_linear(tape, x, {{a, {}}, {b, bias}});
+    EXPECT_TRUE(test::bitwise_equal(slice_last(tape, whole, 0, 7).value().contiguous_copy(),
+                                    linear(tape, x, a).value()));
+    EXPECT_TRUE(test::bitwise_equal(slice_last(tape, whole, 7, 11).value().contiguous_copy(),
+                                    linear(tape, x, b, bias).value()));
+  }
 }
 
 TEST(ArithmeticOps, Gradients) {

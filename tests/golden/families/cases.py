@@ -6,7 +6,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    family: str
+    family: str  # the folder
     name: str
     seed: int
     config: dict
@@ -15,6 +15,7 @@ class Case:
     dtype: str = "float32"  # of the stored weights
     layout: str = "transformers"  # or legacy, sharded, missing_keys, mamba_ssm
     documents: tuple = ()  # per row, lengths of packed documents: also writes packed.safetensors
+    model_type: str = ""  # of transformers, where it is not the family
     mamba_ssm: dict = dataclasses.field(default_factory=dict)  # config.json of that layout
 
 
@@ -33,6 +34,32 @@ def _mamba2(**changes):
         vocab_size=96, hidden_size=32, num_hidden_layers=2, num_heads=4, head_dim=16, state_size=16,
         n_groups=1, expand=2, conv_kernel=4, chunk_size=16, layer_norm_epsilon=1e-5, use_bias=False,
         use_conv_bias=True, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    )
+    return base | changes
+
+
+def _llama(**changes):
+    base = dict(
+        vocab_size=80, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=56, max_position_embeddings=128, rms_norm_eps=1e-5, tie_word_embeddings=False,
+        bos_token_id=0, eos_token_id=0,
+    )
+    return base | changes
+
+
+def _gpt2(**changes):
+    base = dict(
+        vocab_size=80, n_embd=32, n_layer=2, n_head=4, n_inner=56, n_positions=64, resid_pdrop=0.0,
+        embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
+    )
+    return base | changes
+
+
+def _gpt_neo(**changes):
+    base = dict(
+        vocab_size=80, hidden_size=32, num_layers=2, num_heads=4, intermediate_size=56,
+        max_position_embeddings=64, window_size=7, attention_types=[[["global", "local"], 1]],
+        bos_token_id=0, eos_token_id=0,
     )
     return base | changes
 
@@ -95,4 +122,41 @@ MAMBA2 = [
             ssm_cfg={"layer": "Mamba2", "d_state": 12, "headdim": 8, "ngroups": 2, "chunk_size": 16})),
 ]
 
-CASES = GPT_NEOX + MAMBA2
+LLAMA = [
+    Case("llama", "grouped_tied", 51, _llama(
+        tie_word_embeddings=True, rope_parameters=dict(rope_type="default", rope_theta=100000.0)),
+        documents=_PACKED),
+    Case("llama", "biases_llama3_positions", 52, _llama(
+        hidden_size=24, head_dim=10, attention_bias=True, mlp_bias=True, hidden_act="gelu_pytorch_tanh",
+        rope_parameters=dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0,
+                             high_freq_factor=4.0, original_max_position_embeddings=16)), length=53),
+    Case("llama", "legacy_linear_positions_bf16", 53, _llama(
+        num_key_value_heads=1, rope_parameters=dict(rope_type="linear", rope_theta=500.0, factor=2.5)),
+        dtype="bfloat16", layout="legacy"),
+    Case("llama", "missing_keys", 54, _llama(
+        num_key_value_heads=4, rms_norm_eps=1e-6, max_position_embeddings=2048), layout="missing_keys", length=30),
+    Case("llama", "mistral_window", 55, _llama(sliding_window=9, hidden_size=16, num_hidden_layers=3),
+         model_type="mistral", documents=_PACKED, length=37),
+]
+
+GPT2 = [
+    Case("gpt2", "tied", 61, _gpt2(), documents=_PACKED),
+    Case("gpt2", "scaled_by_depth_untied", 62, _gpt2(
+        n_layer=3, n_embd=24, n_head=3, n_inner=None, scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True,
+        activation_function="relu", tie_word_embeddings=False, layer_norm_epsilon=1e-3), length=40),
+    Case("gpt2", "legacy_bare_names", 63, _gpt2(n_embd=16, n_inner=40), layout="legacy"),
+    Case("gpt2", "missing_keys_f16", 64, _gpt2(n_inner=128, n_positions=48), layout="missing_keys",
+         dtype="float16"),
+]
+
+GPT_NEO = [
+    Case("gpt_neo", "alternating", 71, _gpt_neo(), documents=_PACKED),
+    Case("gpt_neo", "three_blocks_untied", 72, _gpt_neo(
+        hidden_size=24, num_layers=3, num_heads=3, intermediate_size=None, window_size=16,
+        attention_types=[[["local"], 2], [["global"], 1]], activation_function="gelu",
+        tie_word_embeddings=False, layer_norm_epsilon=1e-3), length=50),
+    Case("gpt_neo", "legacy_bare_names_bf16", 73, _gpt_neo(hidden_size=16, intermediate_size=40), layout="legacy",
+         dtype="bfloat16"),
+]
+
+CASES = GPT_NEOX + MAMBA2 + LLAMA + GPT2 + GPT_NEO

@@ -9,6 +9,7 @@ See ../README.md for what the files hold.
 """
 
 import argparse
+import importlib
 import json
 import pathlib
 import shutil
@@ -24,15 +25,14 @@ def build(case):
     import transformers
 
     import weights
-    config_class = {"gpt_neox": transformers.GPTNeoXConfig, "mamba2": transformers.Mamba2Config}[case.family]
-    model_class = {"gpt_neox": transformers.GPTNeoXForCausalLM,
-                   "mamba2": transformers.Mamba2ForCausalLM}[case.family]
-    config = config_class(**case.config)
-    config._attn_implementation = "eager"
-    model = model_class(config)
-    weights.randomise(model, case.seed)
-    stored = model.to(getattr(torch, case.dtype))
+    config = transformers.AutoConfig.for_model(case.model_type or case.family, **case.config)
+    new = lambda: transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
+    stored = new()
+    weights.randomise(stored, case.seed)
+    stored = stored.to(getattr(torch, case.dtype))
     weights.write(case, stored, HERE / case.family / case.name)
+    model = new()  # its rotary tables have not been rounded to the stored type
+    model.load_state_dict(stored.state_dict())
     return model.double().eval()
 
 
@@ -87,15 +87,16 @@ def save(path, tensors):
 
 def make(case):
     import torch
-    from transformers.models.gpt_neox import modeling_gpt_neox
-    from transformers.models.mamba2 import modeling_mamba2
 
     import reference
     torch.set_num_threads(1)  # the models are tiny
     folder = HERE / case.family / case.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with reference.double_precision(modeling_gpt_neox, modeling_mamba2):
+    kind = case.model_type or case.family
+    modules = [importlib.import_module(f"transformers.models.{kind}.modeling_{kind}"),
+               importlib.import_module("transformers.modeling_rope_utils")]
+    with reference.double_precision(*modules):
         model = build(case)
         values = expected(case, model)
         save(folder / "expected.safetensors", values)

@@ -48,7 +48,8 @@ def shifted_targets(ids):
 
 
 def blocks_of(model):
-    return (model.gpt_neox if hasattr(model, "gpt_neox") else model.backbone).layers
+    base = model.base_model
+    return base.h if hasattr(base, "h") else base.layers
 
 
 def forward(model, ids):

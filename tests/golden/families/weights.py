@@ -7,30 +7,31 @@ import math
 import torch
 
 
-def _draw(name, shape, generator):
+def _draw(name, shape, generator, conv1d):
     normal = torch.randn(shape, generator=generator)
     uniform = torch.rand(shape, generator=generator)
     if name.endswith("A_log"):
         return torch.log(0.5 + 7.5 * uniform)
-    if name.endswith("dt_bias"):
+    if name.endswith(("dt_bias", "dt_proj.bias")):
         step = 0.03 * (0.6 / 0.03) ** uniform
         return torch.log(torch.expm1(step))
     if name.endswith(".D"):
         return 1 + 0.3 * normal
     if name.endswith("conv1d.weight"):
         return normal / math.sqrt(shape[-1])
-    if "norm" in name:
+    if "norm" in name or ".ln_" in name:
         return 1 + 0.2 * normal if name.endswith("weight") else 0.2 * normal
     if name.endswith("bias"):
         return 0.2 * normal
-    return normal / math.sqrt(shape[-1])
+    return normal / math.sqrt(shape[0 if conv1d else -1])
 
 
 @torch.no_grad()
 def randomise(model, seed):
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
-        parameter.copy_(_draw(name, tuple(parameter.shape), generator).float())
+        conv1d = model.config.model_type == "gpt2" and ".h." in name  # weights are [in, out]
+        parameter.copy_(_draw(name, tuple(parameter.shape), generator, conv1d).float())
 
 
 def write(case, model, folder):
@@ -40,7 +41,8 @@ def write(case, model, folder):
     model.save_pretrained(folder, max_shard_size=size)
     (folder / "generation_config.json").unlink(missing_ok=True)
     if case.layout == "legacy":
-        {"gpt_neox": _legacy_gpt_neox, "mamba2": _legacy_mamba2}[case.family](case, folder)
+        {"gpt_neox": _legacy_gpt_neox, "mamba2": _legacy_mamba2, "llama": _legacy_llama, "gpt2": _legacy_gpt2,
+         "gpt_neo": _legacy_gpt2}[case.family](case, folder)
     if case.layout == "missing_keys":
         _drop_keys(folder)
 
@@ -92,9 +94,47 @@ def _legacy_mamba2(case, folder):
     _edit_config(folder, change)
 
 
+def _legacy_llama(case, folder):
+    """Rotary settings as releases before 5 wrote them, and the rotary table that the oldest files hold."""
+    import safetensors.torch
+
+    def change(config):
+        _old_style(config)
+        rope = config.pop("rope_parameters")
+        config["rope_theta"] = rope.pop("rope_theta")
+        rope["type"] = rope.pop("rope_type")
+        config["rope_scaling"] = rope
+        config.pop("head_dim")
+    _edit_config(folder, change)
+    path = folder / "model.safetensors"
+    tensors = safetensors.torch.load_file(path)
+    width = case.config["hidden_size"] // case.config["num_attention_heads"]
+    for i in range(case.config["num_hidden_layers"]):
+        tensors[f"model.layers.{i}.self_attn.rotary_emb.inv_freq"] = (
+            1.0 / 500.0 ** (torch.arange(0, width, 2).float() / width))
+    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+
+
+def _legacy_gpt2(case, folder):
+    """Names without the model's prefix, and masks, as in the first published files."""
+    import safetensors.torch
+
+    _edit_config(folder, _old_style)
+    path = folder / "model.safetensors"
+    tensors = {name.removeprefix("transformer."): value
+               for name, value in safetensors.torch.load_file(path).items()}
+    positions = case.config.get("n_positions") or case.config["max_position_embeddings"]
+    mask = torch.tril(torch.ones(positions, positions)).view(1, 1, positions, positions)
+    place = "h.0.attn." if case.family == "gpt2" else "h.0.attn.attention."
+    tensors[place + "bias"] = mask
+    tensors[place + "masked_bias"] = torch.tensor(-1e4)
+    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+
+
 _KEPT = {
     "architectures", "model_type", "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
-    "intermediate_size", "max_position_embeddings", "num_heads", "head_dim", "state_size", "dtype",
+    "intermediate_size", "max_position_embeddings", "num_heads", "head_dim", "num_layers", "n_embd", "n_layer", "n_head",
+    "n_positions", "state_size", "dtype",
     "transformers_version",
 }
 
