@@ -57,8 +57,8 @@ Variable fused_linear(Tape& tape, const Variable& x, const std::vector<LinearTer
   for (std::size_t i = 0; i < terms.size(); ++i) {
     const Tensor columns = rows.slice(1, parts[i].begin, parts[i].end);
     matrix_product(tape.context(), x.value().rows(), terms[i].weight.value(), columns,
-                   {.transpose_b = out_in});
-    if (terms[i].bias.defined()) add_to_rows(tape.context(), columns, terms[i].bias.value());
+                   {.transpose_b = out_in,
+                    .bias = terms[i].bias.defined() ? terms[i].bias.value() : Tensor()});
     inputs.push_back(terms[i].weight);
     inputs.push_back(terms[i].bias);
     trains = trains || terms[i].weight.needs_gradient();

@@ -11,6 +11,8 @@ namespace peryton {
 namespace {
 
 constexpr std::int64_t kChunkBytes = 32 << 20;  // logits of one chunk, all terms together
+// The products read the head matrix once a chunk: fewer rows than this would leave them waiting.
+constexpr std::int64_t kFewestRows = 512;
 
 // Everything of one term, in the compute dtype. Terms of the same hidden state and weight (a table
 // that components share) are one: their coefficients add up.
@@ -25,7 +27,7 @@ struct Term {
 std::int64_t chunk_rows(std::int64_t tokens, std::int64_t vocabulary, std::size_t terms,
                         DType dtype) {
   const std::int64_t row_bytes = vocabulary * size_of(dtype) * static_cast<std::int64_t>(terms + 1);
-  const std::int64_t rows = std::max<std::int64_t>(128, kChunkBytes / row_bytes / 128 * 128);
+  const std::int64_t rows = std::max(kFewestRows, kChunkBytes / row_bytes / 128 * 128);
   return std::min(tokens, rows);
 }
 
@@ -140,8 +142,12 @@ std::vector<Term> make_terms(const HeadLossArgs& args, const std::vector<std::si
     term.to_hidden = hidden;
     term.to_weight = weight;
     term.coefficient = 0;
-    term.hidden = hidden.value().rows().to(dtype);
-    term.weight = weight.value().slice(0, 0, args.vocabulary).to(dtype);
+    term.hidden = hidden.value().rows();  // the products widen bfloat16 by themselves
+    term.weight = weight.value().slice(0, 0, args.vocabulary);
+    if (dtype == DType::kFloat64) {
+      term.hidden = term.hidden.to(dtype);
+      term.weight = term.weight.to(dtype);
+    }
     for (std::size_t other = k; other < term_of.size(); ++other) {
       if (term_of[other] == terms.size()) term.coefficient += coefficient(args, other);
     }

@@ -19,8 +19,8 @@ Variable linear(Tape& tape, const Variable& x, const Variable& weight, const Var
                 "linear: x {}, weight {}", x.shape().text(), weight.shape().text());
   const kernels::Context context = tape.context();
   const Tensor y = Tensor::empty(x.dtype(), with_last(x.shape(), weight.size(0)));
-  matrix_product(context, x.value().rows(), weight.value(), y.rows(), {.transpose_b = true});
-  if (bias.defined()) add_to_rows(context, y.rows(), bias.value());
+  matrix_product(context, x.value().rows(), weight.value(), y.rows(),
+                 {.transpose_b = true, .bias = bias.defined() ? bias.value() : Tensor()});
 
   const Tensor saved_x = weight.needs_gradient() ? x.value() : Tensor();
   const Tensor saved_weight = x.needs_gradient() ? weight.value() : Tensor();

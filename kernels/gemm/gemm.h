@@ -1,7 +1,7 @@
-// General matrix multiply, row-major:  C = alpha * op(A) * op(B) + beta * C,  op(X) = X or X^T.
-// op(A) is [m, k], op(B) is [k, n], C is [m, n]; leading dimensions are in elements. With beta = 0
-// what C held is not read. Float runs on oneDNN, one thread a call; double is a plain loop for
-// tests and solvers.
+// General matrix multiply, row-major:  C = alpha * op(A) * op(B) + beta * C [+ bias],  op(X) = X or
+// X^T. op(A) is [m, k], op(B) is [k, n], C is [m, n], bias [n]; leading dimensions are in elements.
+// With beta = 0 what C held is not read. A and B may be bfloat16, widened to float while they are
+// packed.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,31 +11,38 @@
 
 namespace peryton::kernels {
 
-template <class T>
+template <class T, class A = T, class B = T>
 struct GemmArgs {
   bool transpose_a = false;
   bool transpose_b = false;
   std::int64_t m, n, k;
   T alpha = 1;
-  const T* a;
+  const A* a;
   std::int64_t lda;
-  const T* b;
+  const B* b;
   std::int64_t ldb;
   T beta = 0;
   T* c;
   std::int64_t ldc;
+  const T* bias = nullptr;
+  T* workspace = nullptr;  // gemm_workspace() elements; gemm() only
 };
+
+// Elements of T that gemm() needs on a team of this size.
+std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64_t k, int threads);
 
 namespace cpu {
 
-// On the calling thread: for use inside the tasks of other kernels. Instantiated for float and
-// double.
+// On the calling thread, for use inside the tasks of other kernels; no bias. Float runs on oneDNN,
+// double is a plain loop.
 template <class T>
 void gemm_tile(const GemmArgs<T>& args);
 
-// Cut into fixed tiles of C over the thread team; the bits do not depend on the number of threads.
-template <class T>
-void gemm(const GemmArgs<T>& args, const Context& context);
+// Over the thread team. Work is cut by shape alone and every element of C is summed in one order,
+// so the bits do not depend on the number of threads. T = float with A and B each float or
+// BFloat16, or all three double (a plain loop for tests and solvers, without a workspace).
+template <class T, class A, class B>
+void gemm(const GemmArgs<T, A, B>& args, const Context& context);
 
 }  // namespace cpu
 }  // namespace peryton::kernels

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/gemm/panels.h"
+
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/gemm/panels.cpp"
+#include "hwy/cache_control.h"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace peryton::kernels::cpu::HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Tag = hn::ScalableTag<float>;
+constexpr std::int64_t kLanes = static_cast<std::int64_t>(hn::MaxLanes(Tag()));
+// Sums of a tile stay in registers: 6 x 2 of 16, or 12 x 2 of 32.
+constexpr int kRows = kLanes >= 16 ? 12 : 6;
+constexpr std::int64_t kColumns = 2 * kLanes;
+
+// C of one full tile: alpha * sum + beta * C [+ bias], row by row from the registers.
+HWY_INLINE void StoreRow(hn::Vec<Tag> left, hn::Vec<Tag> right, const PanelProduct& p,
+                         const float* bias, float* c) {
+  const Tag d;
+  const auto alpha = hn::Set(d, p.alpha);
+  left = hn::Mul(alpha, left);
+  right = hn::Mul(alpha, right);
+  if (p.beta != 0) {
+    const auto beta = hn::Set(d, p.beta);
+    left = hn::MulAdd(beta, hn::LoadU(d, c), left);
+    right = hn::MulAdd(beta, hn::LoadU(d, c + kLanes), right);
+  }
+  if (bias != nullptr) {
+    left = hn::Add(left, hn::LoadU(d, bias));
+    right = hn::Add(right, hn::LoadU(d, bias + kLanes));
+  }
+  hn::StoreU(left, d, c);
+  hn::StoreU(right, d, c + kLanes);
+}
+
+// One tile: kRows x kColumns of C.
+HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
+                             const float* HWY_RESTRICT b, const float* bias, float* c,
+                             std::int64_t ldc) {
+  const Tag d;
+  hn::Vec<Tag> left[kRows], right[kRows];
+#pragma GCC unroll 12
+  for (int i = 0; i < kRows; ++i) {
+    left[i] = right[i] = hn::Zero(d);
+    hwy::Prefetch(c + i * ldc);  // needed only after the loop, and far apart
+    hwy::Prefetch(c + i * ldc + kColumns - 1);
+  }
+  for (std::int64_t k = 0; k < p.k; ++k) {
+    const auto b_left = hn::LoadU(d, b), b_right = hn::LoadU(d, b + kLanes);
+#pragma GCC unroll 12
+    for (int i = 0; i < kRows; ++i) {
+      const auto value = hn::Set(d, a[i]);
+      left[i] = hn::MulAdd(value, b_left, left[i]);
+      right[i] = hn::MulAdd(value, b_right, right[i]);
+    }
+    a += kRows;
+    b += kColumns;
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < kRows; ++i) StoreRow(left[i], right[i], p, bias, c + i * ldc);
+}
+
+// A tile that reaches past the edge of C goes through a copy.
+void MultiplyEdge(const PanelProduct& p, const float* a, const float* b, const float* bias,
+                  float* c, std::int64_t rows, std::int64_t columns) {
+  HWY_ALIGN float tile[kRows * kColumns] = {};
+  HWY_ALIGN float padded_bias[kColumns] = {};
+  if (bias != nullptr) std::copy_n(bias, columns, padded_bias);
+  for (std::int64_t i = 0; p.beta != 0 && i < rows; ++i) {
+    std::copy_n(c + i * p.ldc, columns, tile + i * kColumns);
+  }
+  MultiplyTile(p, a, b, bias != nullptr ? padded_bias : nullptr, tile, kColumns);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    std::copy_n(tile + i * kColumns, columns, c + i * p.ldc);
+  }
+}
+
+// A panel of B stays in the first-level cache while the panels of A pass.
+void MultiplyPanels(const PanelProduct& p) {
+  for (std::int64_t j = 0; j < p.n; j += kColumns) {
+    const std::int64_t columns = std::min(kColumns, p.n - j);
+    const float* bias = p.bias != nullptr ? p.bias + j : nullptr;
+    for (std::int64_t i = 0; i < p.m; i += kRows) {
+      const std::int64_t rows = std::min<std::int64_t>(kRows, p.m - i);
+      const float* a = p.a + i * p.k;
+      const float* b = p.b + j * p.k;
+      float* c = p.c + i * p.ldc + j;
+      if (rows == kRows && columns == kColumns) {
+        MultiplyTile(p, a, b, bias, c, p.ldc);
+      } else {
+        MultiplyEdge(p, a, b, bias, c, rows, columns);
+      }
+    }
+  }
+}
+
+PanelShape ShapeOfPanels() { return {kRows, kColumns}; }
+
+}  // namespace
+}  // namespace peryton::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace peryton::kernels::cpu {
+
+HWY_EXPORT(MultiplyPanels);
+HWY_EXPORT(ShapeOfPanels);
+
+void multiply_panels(const PanelProduct& product) { HWY_DYNAMIC_DISPATCH(MultiplyPanels)(product); }
+
+PanelShape panel_shape() { return HWY_DYNAMIC_DISPATCH(ShapeOfPanels)(); }
+
+}  // namespace peryton::kernels::cpu
+#endif

@@ -1,0 +1,33 @@
+// The innermost level of the packed GEMM: products of packed panels. A panel of A holds a few rows,
+// [k][rows of a panel]; a panel of B a few columns, [k][columns of a panel]; both are filled up
+// with zeros. How many rows and columns depends on the instruction set that runs.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace peryton::kernels::cpu {
+
+struct PanelShape {
+  std::int64_t rows, columns;
+};
+
+// No instruction set has panels larger than this.
+constexpr PanelShape kLargestPanel = {12, 32};
+
+PanelShape panel_shape();
+
+// C[m, n] = alpha * A B + beta * C [+ bias[n]]; `a` and `b` are consecutive panels of depth k.
+struct PanelProduct {
+  const float* a;
+  const float* b;
+  std::int64_t m, n, k;
+  float alpha, beta;
+  const float* bias;  // or null
+  float* c;
+  std::int64_t ldc;
+};
+
+void multiply_panels(const PanelProduct& product);
+
+}  // namespace peryton::kernels::cpu

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/gemm/gemm.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "kernels/common/dtype.h"
+
+namespace peryton::kernels {
+namespace {
+
+struct Case {
+  std::int64_t m, n, k;
+  bool transpose_a, transpose_b;
+  float alpha = 1, beta = 0;
+  bool bias = false;
+};
+
+template <class T>
+std::vector<T> random_values(std::int64_t count, std::mt19937& random) {
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<T> values(static_cast<std::size_t>(count));
+  for (T& value : values) value = T(uniform(random));
+  return values;
+}
+
+// Matrices with rows longer than the part that is used.
+template <class T, class A, class B>
+struct Problem {
+  Case c;
+  std::int64_t lda, ldb, ldc;
+  std::vector<A> a;
+  std::vector<B> b;
+  std::vector<T> start, bias;
+
+  Problem(const Case& shape, unsigned seed) : c(shape) {
+    std::mt19937 random(seed);
+    lda = (c.transpose_a ? c.m : c.k) + 3;
+    ldb = (c.transpose_b ? c.k : c.n) + 5;
+    ldc = c.n + 7;
+    a = random_values<A>((c.transpose_a ? c.k : c.m) * lda, random);
+    b = random_values<B>((c.transpose_b ? c.n : c.k) * ldb, random);
+    start = random_values<T>(c.m * ldc, random);
+    bias = random_values<T>(c.n, random);
+  }
+
+  std::vector<T> run(int threads) const {
+    std::vector<T> result = start;
+    if (c.beta == 0) {  // must not be read
+      for (std::int64_t i = 0; i < c.m; ++i) {
+        std::fill_n(result.data() + i * ldc, c.n, std::nanf(""));
+      }
+    }
+    std::vector<T> workspace(static_cast<std::size_t>(gemm_workspace(c.m, c.n, c.k, threads)) + 1);
+    cpu::gemm<T, A, B>({.transpose_a = c.transpose_a,
+                        .transpose_b = c.transpose_b,
+                        .m = c.m,
+                        .n = c.n,
+                        .k = c.k,
+                        .alpha = c.alpha,
+                        .a = a.data(),
+                        .lda = lda,
+                        .b = b.data(),
+                        .ldb = ldb,
+                        .beta = c.beta,
+                        .c = result.data(),
+                        .ldc = ldc,
+                        .bias = c.bias ? bias.data() : nullptr,
+                        .workspace = workspace.data()},
+                       Context{.threads = threads});
+    return result;
+  }
+
+  double expected(std::int64_t i, std::int64_t j) const {
+    double sum = 0;
+    for (std::int64_t p = 0; p < c.k; ++p) {
+      const double left = static_cast<double>(c.transpose_a ? a[p * lda + i] : a[i * lda + p]);
+      sum += left * static_cast<double>(c.transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
+    }
+    return c.alpha * sum + c.beta * static_cast<double>(start[i * ldc + j]) +
+           (c.bias ? static_cast<double>(bias[j]) : 0.0);
+  }
+};
+
+template <class T, class A, class B>
+void check(const Case& c, unsigned seed) {
+  SCOPED_TRACE(testing::Message() << c.m << "x" << c.n << "x" << c.k << " seed " << seed);
+  const Problem<T, A, B> problem(c, seed);
+  const std::vector<T> got = problem.run(1);
+  const double unit = sizeof(T) == 8 ? 1e-15 : 6e-8;
+  const double bound = unit * (static_cast<double>(c.k) + 8) * (std::abs(c.alpha) + 1);
+  for (std::int64_t i = 0; i < c.m; ++i) {
+    for (std::int64_t j = 0; j < problem.ldc; ++j) {
+      const double value = got[i * problem.ldc + j];
+      const double want = j < c.n ? problem.expected(i, j) : problem.start[i * problem.ldc + j];
+      ASSERT_NEAR(value, want, j < c.n ? bound : 0) << i << ", " << j;
+    }
+  }
+  EXPECT_EQ(got, problem.run(3));
+}
+
+// Around the sizes of panels, blocks, slabs and depths.
+const Case kCases[] = {
+    {1, 1, 1, false, false},
+    {3, 70, 40, false, true, 1, 0, true},
+    {8, 16, 7, true, false, 0.5f},
+    {97, 33, 257, false, true, 1, 0, true},
+    {96, 1025, 31, false, false, 1, 1},
+    {13, 50, 600, true, true, -2, 0.5f, true},
+    {200, 17, 256, true, false, 1, 1},
+    {9, 4130, 20, false, true},
+    {11, 5, 0, false, false, 1, 2, true},
+};
+
+TEST(Gemm, EqualsTheSumsInDoubleAndDoesNotDependOnThreads) {
+  unsigned seed = 20;
+  for (const Case& c : kCases) {
+    check<float, float, float>(c, ++seed);
+    check<float, float, BFloat16>(c, ++seed);
+    check<float, BFloat16, float>(c, ++seed);
+    check<float, BFloat16, BFloat16>(c, ++seed);
+    check<double, double, double>(c, ++seed);
+  }
+}
+
+}  // namespace
+}  // namespace peryton::kernels
