@@ -40,7 +40,9 @@ HWY_INLINE void StoreRow(hn::Vec<Tag> left, hn::Vec<Tag> right, const PanelProdu
   hn::StoreU(right, d, c + kLanes);
 }
 
-// One tile: kRows x kColumns of C.
+// One tile: kRows x kColumns of C. `kFetchNext`: asks for the next panel of B meanwhile, which lies
+// too far away to come in time by itself.
+template <bool kFetchNext>
 HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
                              const float* HWY_RESTRICT b, const float* bias, float* c,
                              std::int64_t ldc) {
@@ -54,6 +56,7 @@ HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
   }
   for (std::int64_t k = 0; k < p.k; ++k) {
     const auto b_left = hn::LoadU(d, b), b_right = hn::LoadU(d, b + kLanes);
+    if constexpr (kFetchNext) __builtin_prefetch(b + kColumns * p.k, 0, 2);
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
       const auto value = hn::Set(d, a[i]);
@@ -76,7 +79,7 @@ void MultiplyEdge(const PanelProduct& p, const float* a, const float* b, const f
   for (std::int64_t i = 0; p.beta != 0 && i < rows; ++i) {
     std::copy_n(c + i * p.ldc, columns, tile + i * kColumns);
   }
-  MultiplyTile(p, a, b, bias != nullptr ? padded_bias : nullptr, tile, kColumns);
+  MultiplyTile<false>(p, a, b, bias != nullptr ? padded_bias : nullptr, tile, kColumns);
   for (std::int64_t i = 0; i < rows; ++i) {
     std::copy_n(tile + i * kColumns, columns, c + i * p.ldc);
   }
@@ -93,7 +96,8 @@ void MultiplyPanels(const PanelProduct& p) {
       const float* b = p.b + j * p.k;
       float* c = p.c + i * p.ldc + j;
       if (rows == kRows && columns == kColumns) {
-        MultiplyTile(p, a, b, bias, c, p.ldc);
+        i == 0 ? MultiplyTile<true>(p, a, b, bias, c, p.ldc)
+               : MultiplyTile<false>(p, a, b, bias, c, p.ldc);
       } else {
         MultiplyEdge(p, a, b, bias, c, rows, columns);
       }
