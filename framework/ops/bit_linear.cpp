@@ -36,6 +36,8 @@ DType wide_dtype(const Saved& saved) {
 template <class T>
 void integer_product(const kernels::Context& context, const QuantisedRows& rows,
                      const TernaryMatrix& matrix, const Tensor& y) {
+  const std::int64_t bytes = kernels::ternary_gemm_workspace(matrix.shape, y.size(0));
+  const Tensor workspace = bytes > 0 ? Tensor::empty(DType::kUInt8, {bytes}) : Tensor();
   kernels::cpu::ternary_gemm<T>(
       {.output = y.data<T>(),
        .packed = matrix.packed.data<std::uint8_t>(),
@@ -46,7 +48,8 @@ void integer_product(const kernels::Context& context, const QuantisedRows& rows,
        .beta = matrix.beta,
        .tokens = y.size(0),
        .output_stride = y.stride(0),
-       .q_stride = rows.q.size(1)},
+       .q_stride = rows.q.size(1),
+       .workspace = workspace.raw()},
       context);
 }
 

@@ -36,10 +36,13 @@ struct Vector {
   std::int32_t* sums;  // [kTernaryTileRows]
 };
 
+struct TableKernels;
+
 struct Kernels {
   const char* name;
   void (*block)(const Block&);
   void (*vector)(const Vector&);
+  const TableKernels* (*find_tables)();  // table_kernels.h; null where they would not be faster
 };
 
 // Null where the build or the target has none.

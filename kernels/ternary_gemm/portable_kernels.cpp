@@ -49,7 +49,7 @@ void vector(const Vector& a) {
 }  // namespace
 
 const Kernels* portable_kernels() {
-  static constexpr Kernels kernels{"portable", block, vector};
+  static constexpr Kernels kernels{"portable", block, vector, nullptr};
   return &kernels;
 }
 

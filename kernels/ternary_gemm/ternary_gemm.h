@@ -31,7 +31,10 @@ struct TernaryGemmArgs {
   const float* scales;       // [tokens]; not read for std::int32_t
   float beta;
   std::int64_t tokens, output_stride, q_stride;
+  // ternary_gemm_workspace(shape, tokens) bytes, 64-byte aligned; null: a slower path without it.
+  void* workspace = nullptr;
 };
+std::int64_t ternary_gemm_workspace(const TernaryShape& shape, std::int64_t tokens);
 
 struct TernaryTransposedArgs {
   float* output;          // [tokens, shape.columns]; overwritten

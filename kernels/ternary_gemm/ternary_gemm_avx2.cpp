@@ -3,6 +3,7 @@
 // overflow.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/ternary_gemm/block_kernels.h"
+#include "kernels/ternary_gemm/table_kernels.h"
 
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -129,6 +130,9 @@ __m256i add_tile_row(__m256i pairs, const std::uint8_t* bytes, const std::int8_t
   return pairs;
 }
 
+// Bytes ahead: the processor's own prefetching stops at every page.
+constexpr int kPrefetch = 4096;
+
 void vector(const Vector& a) {
   const std::uint8_t* bytes = a.packed;
   const std::int8_t* q = a.q;
@@ -139,6 +143,7 @@ void vector(const Vector& a) {
     for (std::int64_t tile = 0; tile < tiles; ++tile, q += kTernaryTileColumns) {
 #pragma GCC unroll 8
       for (int row = 0; row < kTernaryTileRows; ++row, bytes += kTernaryTileRowBytes) {
+        _mm_prefetch(reinterpret_cast<const char*>(bytes) + kPrefetch, _MM_HINT_T0);
         pairs[row] = add_tile_row(pairs[row], bytes, q);
       }
     }
@@ -149,7 +154,7 @@ void vector(const Vector& a) {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kernels{"avx2", block, vector};
+  static constexpr Kernels kernels{"avx2", block, vector, avx2_table_kernels};
   return &kernels;
 }
 

@@ -5,6 +5,8 @@
 
 #include "hwy/highway.h"
 #include "kernels/ternary_gemm/dispatch.h"
+#include "kernels/ternary_gemm/store_sums.h"
+#include "kernels/ternary_gemm/table_product.h"
 
 namespace peryton::kernels {
 namespace ternary {
@@ -42,21 +44,6 @@ namespace {
 constexpr std::int64_t kVectorTilesPerTask = 16;
 
 template <class T>
-void store(const TernaryGemmArgs<T>& a, std::int64_t token, std::int64_t row, std::int64_t rows,
-           const std::int32_t* sums) {
-  T* output = a.output + token * a.output_stride + row;
-  const std::int32_t offset = a.sums[token];
-  if constexpr (std::is_same_v<T, std::int32_t>) {
-    for (std::int64_t i = 0; i < rows; ++i) output[i] = sums[i] - offset;
-  } else {
-    const float scale = a.scales[token], beta = a.beta;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      output[i] = static_cast<T>(static_cast<float>(sums[i] - offset) * scale * beta);
-    }
-  }
-}
-
-template <class T>
 void run_block(const TernaryGemmArgs<T>& a, const Kernels& kernels, std::int64_t row_tile,
                std::int64_t token) {
   alignas(64) std::int32_t sums[kBlockTokens * kBlockRows];
@@ -80,7 +67,7 @@ void run_block(const TernaryGemmArgs<T>& a, const Kernels& kernels, std::int64_t
   const std::int64_t row = row_tile * kTernaryTileRows;
   const std::int64_t rows = std::min(kBlockRows, a.shape.rows - row);
   for (std::int64_t t = 0; t < block.tokens; ++t) {
-    store(a, token + t, row, rows, sums + t * kBlockRows);
+    store_sums(a, token + t, row, rows, sums + t * kBlockRows, a.sums[token + t]);
   }
 }
 
@@ -90,7 +77,7 @@ void run_vector(const TernaryGemmArgs<T>& a, const Kernels& kernels, std::int64_
   kernels.vector(
       {a.packed + row_tile * a.shape.row_tile_bytes(), a.shape.column_tiles(), a.q, sums});
   const std::int64_t row = row_tile * kTernaryTileRows;
-  store(a, 0, row, std::min(kTernaryTileRows, a.shape.rows - row), sums);
+  store_sums(a, 0, row, std::min(kTernaryTileRows, a.shape.rows - row), sums, a.sums[0]);
 }
 
 }  // namespace
@@ -109,10 +96,16 @@ void gemm_on(const Kernels& kernels, const TernaryGemmArgs<T>& args, const Conte
                     });
     return;
   }
+  std::int64_t first = 0;
+  if (args.workspace != nullptr && uses_tables(kernels, args.shape, args.tokens)) {
+    first = args.tokens / kTableTokens * kTableTokens;
+    multiply_by_tables(*kernels.find_tables(), args, context);
+  }
   const std::int64_t row_blocks = divide_up(row_tiles, kBlockRowTiles);
-  const std::int64_t token_blocks = divide_up(args.tokens, kBlockTokens);
+  const std::int64_t token_blocks = divide_up(args.tokens - first, kBlockTokens);
   parallel_for(context, row_blocks * token_blocks, [&](std::int64_t task) {
-    run_block(args, kernels, task % row_blocks * kBlockRowTiles, task / row_blocks * kBlockTokens);
+    run_block(args, kernels, task % row_blocks * kBlockRowTiles,
+              first + task / row_blocks * kBlockTokens);
   });
 }
 
@@ -122,6 +115,11 @@ template void gemm_on<BFloat16>(Of, const TernaryGemmArgs<BFloat16>&, const Cont
 template void gemm_on<std::int32_t>(Of, const TernaryGemmArgs<std::int32_t>&, const Context&);
 
 }  // namespace ternary
+
+std::int64_t ternary_gemm_workspace(const TernaryShape& shape, std::int64_t tokens) {
+  const ternary::Kernels& kernels = *ternary::available_kernels().front();
+  return ternary::uses_tables(kernels, shape, tokens) ? ternary::table_workspace(shape) : 0;
+}
 
 namespace cpu {
 

@@ -108,7 +108,7 @@ void vector(const Vector& a) {
 }  // namespace
 
 const Kernels* vnni_kernels() {
-  static constexpr Kernels kernels{"avx512-vnni", block, vector};
+  static constexpr Kernels kernels{"avx512-vnni", block, vector, nullptr};
   return &kernels;
 }
 

@@ -1,7 +1,8 @@
 // BitLinear 2048 x 2048 on 512 tokens beside the float product of the same shape, and products of
 // one token with packed matrices of 1 GB in all beside a plain sum over the same bytes.
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include <cstdlib>
+#include <memory>
 #include <random>
 
 #include "kernels/bit_quantise/bit_quantise.h"
@@ -33,6 +34,7 @@ struct Rows {
   std::vector<std::int8_t> q;
   std::vector<float> scale, rstd;
   std::vector<std::int32_t> sum;
+  std::unique_ptr<void, decltype(&std::free)> workspace{nullptr, &std::free};
 
   Rows(std::int64_t count, std::int64_t columns)
       : tokens(count),
@@ -58,6 +60,10 @@ struct Rows {
                                       team(threads));
   }
   void multiply(const std::uint8_t* packed, const TernaryShape& shape, float* y, int threads) {
+    const std::int64_t bytes = kernels::ternary_gemm_workspace(shape, tokens);
+    if (bytes > 0 && workspace == nullptr) {
+      workspace.reset(std::aligned_alloc(64, static_cast<std::size_t>(bytes)));
+    }
     kernels::cpu::ternary_gemm<float>({.output = y,
                                        .packed = packed,
                                        .shape = shape,
@@ -67,7 +73,8 @@ struct Rows {
                                        .beta = 0.01f,
                                        .tokens = tokens,
                                        .output_stride = shape.rows,
-                                       .q_stride = shape.padded_columns()},
+                                       .q_stride = shape.padded_columns(),
+                                       .workspace = workspace.get()},
                                       team(threads));
   }
 };
