@@ -97,8 +97,8 @@ Tensor input_gradient(const kernels::Context& context, const Layer& layer, const
   }
   const TernaryMatrix& matrix = *layer.ternary;
   const Tensor d_z = Tensor::empty(DType::kFloat32, {d_y.size(0), matrix.shape.columns});
-  const Tensor workspace =
-      Tensor::empty(DType::kFloat32, {kernels::ternary_transposed_workspace(context)});
+  const Tensor workspace = Tensor::empty(
+      DType::kFloat32, {kernels::ternary_transposed_workspace(matrix.shape, d_y.size(0), context)});
   kernels::cpu::ternary_transposed_product({.output = d_z.data<float>(),
                                             .d_output = d_y.data<float>(),
                                             .packed = matrix.packed.data<std::uint8_t>(),

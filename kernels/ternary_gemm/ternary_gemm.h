@@ -42,10 +42,11 @@ struct TernaryTransposedArgs {
   const std::uint8_t* packed;
   TernaryShape shape;
   float beta;
-  float* workspace;  // ternary_transposed_workspace(context) elements
+  float* workspace;  // ternary_transposed_workspace() elements
   std::int64_t tokens, output_stride, d_output_stride;
 };
-std::int64_t ternary_transposed_workspace(const Context& context);
+std::int64_t ternary_transposed_workspace(const TernaryShape& shape, std::int64_t tokens,
+                                          const Context& context);
 
 namespace cpu {
 

@@ -85,7 +85,7 @@ void ternary_pack(std::uint8_t* packed, const std::int8_t* values, const Ternary
 void ternary_unpack(std::int8_t* values, const std::uint8_t* packed, const TernaryShape& shape);
 
 // out[r, c] = scale T[row + r, column + c] for a rectangle of `rows` x `columns`; out of range is
-// the caller's error. For float and double.
+// the caller's error. For float, BFloat16 and double.
 template <class T>
 struct TernaryExpandArgs {
   T* output;
@@ -93,7 +93,7 @@ struct TernaryExpandArgs {
   const std::uint8_t* packed;
   TernaryShape shape;
   std::int64_t row, rows, column, columns;
-  T scale;
+  compute_t<T> scale;
 };
 template <class T>
 void ternary_expand(const TernaryExpandArgs<T>& args);

@@ -33,10 +33,11 @@ namespace {
 
 // Codes of the run of columns [column, column + count) that lie in one plane of one tile.
 template <class T>
-void expand_run(T* output, const std::uint8_t* bytes, int shift, std::int64_t count, T scale) {
+void expand_run(T* output, const std::uint8_t* bytes, int shift, std::int64_t count,
+                compute_t<T> scale) {
   for (std::int64_t j = 0; j < count; ++j) {
     const int value = (bytes[j] >> shift & 3) - 1;
-    output[j] = static_cast<T>(value) * scale;
+    output[j] = static_cast<T>(static_cast<compute_t<T>>(value) * scale);
   }
 }
 
@@ -59,6 +60,7 @@ void ternary_expand(const TernaryExpandArgs<T>& a) {
   }
 }
 template void ternary_expand<float>(const TernaryExpandArgs<float>&);
+template void ternary_expand<BFloat16>(const TernaryExpandArgs<BFloat16>&);
 template void ternary_expand<double>(const TernaryExpandArgs<double>&);
 
 std::int64_t ternary_first_invalid(const std::uint8_t* packed, const TernaryShape& shape) {

@@ -197,7 +197,7 @@ TEST(TernaryTransposed, EqualsTheDenseProduct) {
         const Context context{.device = {}, .threads = threads};
         std::vector<float> d_z(static_cast<std::size_t>(tokens * shape.columns));
         std::vector<float> workspace(
-            static_cast<std::size_t>(ternary_transposed_workspace(context)));
+            static_cast<std::size_t>(ternary_transposed_workspace(shape, tokens, context)));
         cpu::ternary_transposed_product({.output = d_z.data(),
                                          .d_output = d_y.data(),
                                          .packed = problem.packed.data(),

@@ -105,19 +105,22 @@ void float_linear_forward(benchmark::State& state) {
   const auto x = random_floats(kTokens * kSquare.columns);
   const auto weight = random_floats(kSquare.rows * kSquare.columns, 2);
   std::vector<float> y(static_cast<std::size_t>(kTokens * kSquare.rows));
+  std::vector<float> workspace(static_cast<std::size_t>(
+      kernels::gemm_workspace(kTokens, kSquare.rows, kSquare.columns, threads)));
   for (auto _ : state) {
-    kernels::cpu::gemm<float>({.transpose_a = false,
-                               .transpose_b = true,
-                               .m = kTokens,
-                               .n = kSquare.rows,
-                               .k = kSquare.columns,
-                               .a = x.data(),
-                               .lda = kSquare.columns,
-                               .b = weight.data(),
-                               .ldb = kSquare.columns,
-                               .c = y.data(),
-                               .ldc = kSquare.rows},
-                              team(threads));
+    kernels::cpu::gemm<float, float, float>({.transpose_a = false,
+                                             .transpose_b = true,
+                                             .m = kTokens,
+                                             .n = kSquare.rows,
+                                             .k = kSquare.columns,
+                                             .a = x.data(),
+                                             .lda = kSquare.columns,
+                                             .b = weight.data(),
+                                             .ldb = kSquare.columns,
+                                             .c = y.data(),
+                                             .ldc = kSquare.rows,
+                                             .workspace = workspace.data()},
+                                            team(threads));
   }
   report_flops(state, 2.0 * kTokens * kSquare.rows * kSquare.columns, threads);
 }
@@ -142,8 +145,8 @@ void transposed_product(benchmark::State& state) {
   const auto d_y = random_floats(kTokens * kSquare.rows);
   const auto packed = random_packed(kSquare.bytes(), 3);
   std::vector<float> d_z(static_cast<std::size_t>(kTokens * kSquare.columns));
-  std::vector<float> workspace(
-      static_cast<std::size_t>(kernels::ternary_transposed_workspace(team(threads))));
+  std::vector<float> workspace(static_cast<std::size_t>(
+      kernels::ternary_transposed_workspace(kSquare, kTokens, team(threads))));
   for (auto _ : state) {
     kernels::cpu::ternary_transposed_product({.output = d_z.data(),
                                               .d_output = d_y.data(),
