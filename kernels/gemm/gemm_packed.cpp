@@ -15,20 +15,25 @@ namespace peryton::kernels {
 namespace {
 
 constexpr std::int64_t kDepth = 256;          // a panel of B, 16 KiB, lies in the first-level cache
-constexpr std::int64_t kBlockRows = 96;       // a block of A, 96 KiB, in the second-level cache
+constexpr std::int64_t kBlockRows = 132;      // a block of A, 132 KiB, in the second-level cache
 constexpr std::int64_t kBlockColumns = 1024;  // columns of one task
 constexpr std::int64_t kSlabColumns = 4096;   // a slab of B, 4 MiB, in the last one
-
-constexpr std::int64_t kFewRows = 8;  // below this, packing B costs more than it saves
+constexpr std::int64_t kFewRows = 8;          // below this, packing B costs more than it saves
 
 constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
+
+// An even number of blocks of nearly one size: a team is kept busy to the end.
+std::int64_t block_rows(std::int64_t m) {
+  const std::int64_t blocks = 2 * divide_up(m, 2 * kBlockRows);
+  return round_up(divide_up(m, blocks), cpu::kLargestPanel.rows);
+}
 
 std::int64_t slab_elements(std::int64_t n, std::int64_t k) {
   return round_up(std::min(n, kSlabColumns), cpu::kLargestPanel.columns) * std::min(k, kDepth);
 }
 
 std::int64_t block_elements(std::int64_t m, std::int64_t k) {
-  return round_up(std::min(m, kBlockRows), cpu::kLargestPanel.rows) * std::min(k, kDepth);
+  return block_rows(m) * std::min(k, kDepth);
 }
 
 // One slab: columns [column, column + columns) and depths [depth, depth + k).
@@ -50,7 +55,7 @@ void pack_slab(const GemmArgs<float, A, B>& args, const Slab& slab, const Contex
 template <class A, class B>
 void multiply_block(const GemmArgs<float, A, B>& args, const Slab& slab, std::int64_t row,
                     std::int64_t column, float* block) {
-  const std::int64_t rows = std::min(kBlockRows, args.m - row);
+  const std::int64_t rows = std::min(block_rows(args.m), args.m - row);
   const std::int64_t line = args.transpose_a ? 1 : args.lda, step = args.transpose_a ? args.lda : 1;
   cpu::pack_panels<A>({args.a + row * line + slab.depth * step, line, step}, rows, slab.k,
                       cpu::panel_shape().rows, block);
@@ -72,12 +77,13 @@ template <class A, class B>
 void multiply_slab(const GemmArgs<float, A, B>& args, const Slab& slab, const Context& context) {
   pack_slab(args, slab, context);
   const std::int64_t column_blocks = divide_up(slab.columns, kBlockColumns);
-  const std::int64_t blocks = divide_up(args.m, kBlockRows) * column_blocks;
+  const std::int64_t rows = block_rows(args.m);
+  const std::int64_t blocks = divide_up(args.m, rows) * column_blocks;
   float* scratch = args.workspace + slab_elements(args.n, args.k);
   const std::int64_t scratch_elements = block_elements(args.m, args.k);
   parallel_for_worker(context, blocks, [&](std::int64_t block, int worker) {
-    multiply_block(args, slab, block / column_blocks * kBlockRows,
-                   block % column_blocks * kBlockColumns, scratch + worker * scratch_elements);
+    multiply_block(args, slab, block / column_blocks * rows, block % column_blocks * kBlockColumns,
+                   scratch + worker * scratch_elements);
   });
 }
 
