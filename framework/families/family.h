@@ -15,6 +15,7 @@
 
 #include "framework/autograd/tape.h"
 #include "framework/core/parameter.h"
+#include "framework/ops/head_loss.h"
 
 namespace peryton {
 
@@ -65,8 +66,16 @@ class Component {
   // [.., vocabulary]. The losses use head() instead, chunk by chunk; this is for scoring and
   // generation.
   virtual Variable logits(const ForwardContext& context, Variable hidden) = 0;
-  // The matrix [vocabulary, width] that logits() multiplies with; heads have no bias.
+  // The matrix [vocabulary, width] of the head; heads have no bias.
   virtual ParameterPtr head() = 0;
+  // The factors of logits() for head_loss: hidden states and matrix. A head that does more than
+  // multiply (a ternary one normalises and rounds first) gives what it multiplies.
+  virtual HeadTerm head_term(const ForwardContext& context, const Variable& hidden) {
+    return {hidden, context.tape.parameter(*head())};
+  }
+  // The head as the linear map that it is, or nearly is, on final hidden states: [vocabulary,
+  // width]. May share memory with the parameter.
+  virtual Tensor head_matrix(const kernels::Context& /*context*/) { return head()->holder().value; }
   virtual ParameterPtr embedding() = 0;
 
   // Every parameter, in order of execution; a tied head appears once, as the embedding. Groups are
@@ -79,6 +88,10 @@ class Component {
   // released value keeps its shape and reads as NaN, so the component cannot be exported any more.
   using KeepValue = std::function<bool(const Parameter&)>;
   virtual void pack_frozen(const KeepValue& /*keep*/) {}
+
+  // Called once after a load: values that are finite and of the right shape, and wrong
+  // nevertheless, are the user's error at `where`.
+  virtual void check_values(const std::string& /*where*/) const {}
 
   // Hugging Face config.json that load() of transformers reads back to the same model.
   virtual nlohmann::json config() const = 0;
@@ -109,6 +122,10 @@ class Family {
   virtual std::optional<std::string> canonical_name(const std::string& file_name) const = 0;
   // The smallest useful config.json, for the conformance suite.
   virtual nlohmann::json tiny_config() const = 0;
+  // For families that round (quantised activations): the same model without its rounding, for tests
+  // that rounding defeats. Finite differences do not see a straight-through gradient, and two
+  // orders of one sum may round to different integers. Parity with golden values is never excused.
+  virtual nlohmann::json smooth_config() const;
 };
 
 }  // namespace peryton

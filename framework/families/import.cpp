@@ -92,6 +92,16 @@ void load_parameter(const ModelFolder& folder, const std::string& file_name,
                  shape_text(info.shape));
     return;
   }
+  if (parameter.value.dtype() == DType::kUInt8) {  // packed weights stay as they are
+    if (info.dtype != StoredDType::kU8) {
+      problems.add("wrong type: '{}' holds {}, not packed bytes", file_name, name_of(info.dtype));
+    } else if (read_values) {
+      const auto from = folder.load(file_name);
+      std::ranges::copy(from.values<std::uint8_t>(),
+                        parameter.value.values<std::uint8_t>().begin());
+    }
+    return;
+  }
   if (!is_float(info.dtype)) {
     problems.add("wrong type: '{}' holds {}, not floating-point numbers", file_name,
                  name_of(info.dtype));
@@ -135,6 +145,7 @@ LoadedComponent open_component(const ModelFolder& folder, const FamilyRegistry& 
   LoadedComponent loaded;
   loaded.component = family.create(folder.config(), where, dtype);
   load_weights(folder, family, *loaded.component, read_values);
+  if (read_values) loaded.component->check_values(folder.path().string());
   loaded.family = family.name();
   loaded.source = folder.path().string();
   loaded.tokenizer = folder.tokenizer();

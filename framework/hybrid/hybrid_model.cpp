@@ -181,27 +181,28 @@ Variable HybridModel::hidden(Pass& pass) {
   return h;
 }
 
-HeadLossArgs HybridModel::heads(Pass& pass, const Variable& h) {
+Variable HybridModel::mix_heads(Pass& pass, const Variable& h, const HeadVisit& visit) {
   const Variable& alpha = options_.released_code ? pass.alpha.front() : pass.alpha.back();
-  HeadLossArgs args;
-  args.vocabulary = vocabulary_;
   std::vector<double> weights;
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
     if (!takes_part(alpha, k)) continue;
     Component& component = *parts_[static_cast<std::size_t>(k)].component;
-    const std::int64_t own = component.shape().width;
-    args.terms.push_back({fit(pass.tape, h, own), pass.tape.parameter(*component.head())});
+    visit(component, pass.context(pass.tape, k), fit(pass.tape, h, component.shape().width));
     weights.push_back(entry(alpha, k));
   }
-  args.coefficients =
-      alpha.needs_gradient() ? alpha : pass.tape.constant(from_doubles(weights, alpha.dtype()));
-  return args;
+  if (alpha.needs_gradient()) return alpha;
+  return pass.tape.constant(from_doubles(weights, alpha.dtype()));
 }
 
 HeadLoss HybridModel::loss(Tape& tape, const LossRequest& request) {
   Pass pass{tape, request.batch, nullptr, request.step, request.recompute, {}};
   const Variable h = hidden(pass);
-  HeadLossArgs args = heads(pass, h);
+  HeadLossArgs args;
+  args.coefficients = mix_heads(
+      pass, h, [&](Component& component, const ForwardContext& context, const Variable& own) {
+        args.terms.push_back(component.head_term(context, own));
+      });
+  args.vocabulary = vocabulary_;
   args.targets = request.targets;
   args.weights = request.weights;
   args.scale = request.scale;
@@ -211,10 +212,12 @@ HeadLoss HybridModel::loss(Tape& tape, const LossRequest& request) {
 Tensor HybridModel::logits(Tape& tape, const TokenBatch& batch, ModelState* state) {
   Pass pass{tape, batch, static_cast<HybridState*>(state), -1, false, {}};
   const Variable h = hidden(pass);
-  const HeadLossArgs args = heads(pass, h);
   std::vector<Variable> terms;
-  for (const HeadTerm& term : args.terms) terms.push_back(linear(tape, term.hidden, term.weight));
-  return weighted_sum(tape, terms, args.coefficients, vocabulary_).value();
+  const Variable coefficients = mix_heads(
+      pass, h, [&](Component& component, const ForwardContext& context, const Variable& own) {
+        terms.push_back(component.logits(context, own));
+      });
+  return weighted_sum(tape, terms, coefficients, vocabulary_).value();
 }
 
 std::unique_ptr<ModelState> HybridModel::make_state(std::int64_t rows, std::int64_t capacity) {

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,7 +86,9 @@ class HybridModel final : public LanguageModel {
                        const Variable& h);
   Variable run_component(Tape& tape, Pass& pass, std::int64_t segment, std::int64_t k,
                          const SegmentAlpha& alpha, const Variable& h);
-  HeadLossArgs heads(Pass& pass, const Variable& h);
+  // Visits every component of the head mix with the state it reads; returns the coefficients.
+  using HeadVisit = std::function<void(Component&, const ForwardContext&, const Variable&)>;
+  Variable mix_heads(Pass& pass, const Variable& h, const HeadVisit& visit);
   bool used(std::int64_t segment, std::int64_t k) const;  // by a forward of the present alpha
 
   std::vector<HybridPart> parts_;

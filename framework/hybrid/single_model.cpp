@@ -30,7 +30,7 @@ Variable SingleModel::hidden(const ForwardContext& context) {
 HeadLoss SingleModel::loss(Tape& tape, const LossRequest& request) {
   const ForwardContext context{tape, request.batch};
   HeadLossArgs args;
-  args.terms = {{hidden(context), tape.parameter(*component_->head())}};
+  args.terms = {component_->head_term(context, hidden(context))};
   args.vocabulary = vocabulary_;
   args.targets = request.targets;
   args.weights = request.weights;

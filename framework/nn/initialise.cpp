@@ -16,17 +16,27 @@ std::uint64_t stream_of(std::string_view name) {  // FNV-1a
   return hash;
 }
 
+template <class F>
+void fill(const Parameter& parameter, F&& value) {
+  dispatch_float(parameter.value.dtype(), "initialise", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    std::uint64_t index = 0;
+    for (T& element : parameter.value.values<T>()) {
+      element = static_cast<T>(static_cast<compute_t<T>>(value(index++)));
+    }
+  });
+}
+
 }  // namespace
 
 void fill_normal(const Parameter& parameter, std::uint64_t seed, double deviation) {
   const Rng rng(seed, RandomPurpose::kInitialisation, stream_of(parameter.name));
-  dispatch_float(parameter.value.dtype(), "fill_normal", [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::uint64_t index = 0;
-    for (T& element : parameter.value.values<T>()) {
-      element = static_cast<T>(static_cast<compute_t<T>>(deviation * rng.normal(index++)));
-    }
-  });
+  fill(parameter, [&](std::uint64_t i) { return deviation * rng.normal(i); });
+}
+
+void fill_uniform(const Parameter& parameter, std::uint64_t seed, double bound) {
+  const Rng rng(seed, RandomPurpose::kInitialisation, stream_of(parameter.name));
+  fill(parameter, [&](std::uint64_t i) { return bound * (2 * rng.uniform(i) - 1); });
 }
 
 void initialise_decoder(const std::vector<ParameterPtr>& parameters, std::uint64_t seed,

@@ -15,6 +15,9 @@ namespace peryton {
 // N(0, deviation^2) in every element.
 void fill_normal(const Parameter& parameter, std::uint64_t seed, double deviation);
 
+// Uniform in (-bound, bound) in every element.
+void fill_uniform(const Parameter& parameter, std::uint64_t seed, double bound);
+
 // Matrices N(0, deviation^2), and smaller by sqrt(2 layers) where the name ends with one of
 // `residual`, which write into the residual stream (Radford et al. 2019); norms 1, biases 0.
 void initialise_decoder(const std::vector<ParameterPtr>& parameters, std::uint64_t seed,

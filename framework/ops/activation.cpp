@@ -54,7 +54,7 @@ Variable activation(Tape& tape, const Variable& x, Activation kind) {
 }
 
 std::optional<Activation> activation_named(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, Activation>, 8> kNames{{
+  static constexpr std::array<std::pair<std::string_view, Activation>, 10> kNames{{
       {"gelu", Activation::kGeluErf},
       {"gelu_python", Activation::kGeluErf},
       {"gelu_new", Activation::kGeluTanh},
@@ -63,6 +63,8 @@ std::optional<Activation> activation_named(std::string_view name) {
       {"silu", Activation::kSilu},
       {"swish", Activation::kSilu},
       {"relu", Activation::kRelu},
+      {"relu2", Activation::kRelu2},
+      {"sigmoid", Activation::kSigmoid},
   }};
   for (const auto& [known, kind] : kNames) {
     if (known == name) return kind;

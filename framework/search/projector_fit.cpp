@@ -134,9 +134,8 @@ void ProjectorFit::set_last_outputs() {
   const Tensor mixed = Tensor::zeros(DType::kFloat32, {vocabulary, width});
   for (std::size_t k = 0; k < mix.size(); ++k) {
     const Tensor head = hybrid_.parts()[k]
-                            .component->head()
-                            ->holder()
-                            .value.slice(0, 0, vocabulary)
+                            .component->head_matrix(context_)
+                            .slice(0, 0, vocabulary)
                             .to(DType::kFloat32);
     heads.push_back(head.as_contiguous());
     const std::int64_t columns = std::min(width, head.size(1));

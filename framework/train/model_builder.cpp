@@ -205,6 +205,10 @@ void freeze_for_stage(const StageContext& context, const StoredModel& stored) {
   for (const ParameterPtr& parameter : stored.model->parameters()) {
     present.insert(parameter->group);
     parameter->trainable = std::ranges::find(groups, parameter->group) != groups.end();
+    if (parameter->trainable && parameter->value.dtype() == DType::kUInt8) {
+      fail_input(fmt::format("{} is packed and cannot train", parameter->name), context.stage.where,
+                 "import the checkpoint with latent weights, or leave this group out of `train`");
+    }
   }
   // A tied head is part of the embeddings, so asking for heads there asks for nothing more.
   for (const std::string& group : groups) {

@@ -4,6 +4,8 @@
 //   gelu_tanh  y = x s(2 u),  u = sqrt(2 / pi) (x + 0.044715 x^3),  s the logistic function
 //   silu       y = x s(x)
 //   relu       y = max(x, 0)
+//   relu2      y = max(x, 0)^2
+//   sigmoid    y = s(x)
 //
 // Hendrycks and Gimpel, "Gaussian error linear units" (2016); the tanh form is the one that GPT-2
 // uses.
@@ -16,7 +18,7 @@
 
 namespace peryton::kernels {
 
-enum class Activation : std::uint8_t { kGeluErf, kGeluTanh, kSilu, kRelu };
+enum class Activation : std::uint8_t { kGeluErf, kGeluTanh, kSilu, kRelu, kRelu2, kSigmoid };
 
 // Strides are between rows, in elements; a row is contiguous. Output may be the input.
 template <class T>

@@ -90,6 +90,24 @@ struct Relu {
   }
 };
 
+struct Relu2 {
+  static HWY_INLINE FloatVector value(FloatVector x) {
+    const auto y = Relu::value(x);
+    return hn::Mul(y, y);
+  }
+  static HWY_INLINE FloatVector slope(FloatVector x) {
+    return hn::Mul(hn::Set(FloatTag(), 2.0f), Relu::value(x));
+  }
+};
+
+struct Sigmoid {
+  static HWY_INLINE FloatVector value(FloatVector x) { return logistic(x); }
+  static HWY_INLINE FloatVector slope(FloatVector x) {
+    const auto s = logistic(x);
+    return hn::Mul(s, hn::Sub(hn::Set(FloatTag(), 1.0f), s));
+  }
+};
+
 // Calls f(F()) with the functions of `kind`.
 template <class Visitor>
 HWY_INLINE void with_activation(Activation kind, Visitor&& f) {
@@ -102,6 +120,10 @@ HWY_INLINE void with_activation(Activation kind, Visitor&& f) {
       return f(Silu());
     case Activation::kRelu:
       return f(Relu());
+    case Activation::kRelu2:
+      return f(Relu2());
+    case Activation::kSigmoid:
+      return f(Sigmoid());
   }
 }
 

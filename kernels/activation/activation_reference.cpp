@@ -41,6 +41,12 @@ ValueAndSlope<C> evaluate(Activation kind, C x) {
     }
     case Activation::kRelu:
       return {x > 0 ? x : 0, static_cast<C>(x > 0 ? 1 : 0)};
+    case Activation::kRelu2:
+      return {x > 0 ? x * x : 0, x > 0 ? 2 * x : 0};
+    case Activation::kSigmoid: {
+      const C s = logistic(x);
+      return {s, s * (1 - s)};
+    }
   }
   throw ArgumentError("activation", "unknown kind ", static_cast<int>(kind));
 }

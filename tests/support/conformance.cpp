@@ -64,7 +64,12 @@ std::unique_ptr<Component> load_golden(const GoldenCase& golden, DType dtype) {
     const Parameter* parameter = find(*component, *canonical);
     if (parameter == nullptr && component->shape().tied_head) continue;  // a stored tied head
     PERYTON_CHECK(parameter != nullptr, "{} is unknown", name);
-    parameter->value.copy_from(folder.load(name, parameter->value.dtype()));
+    if (parameter->value.dtype() == DType::kUInt8) {  // packed weights
+      const Tensor bytes = folder.load(name);
+      std::ranges::copy(bytes.values<std::uint8_t>(), parameter->value.data<std::uint8_t>());
+    } else {
+      parameter->value.copy_from(folder.load(name, parameter->value.dtype()));
+    }
     ++found;
   }
   PERYTON_CHECK(found == component->parameters().size(), "{} of {} parameters in {}", found,
@@ -73,7 +78,12 @@ std::unique_ptr<Component> load_golden(const GoldenCase& golden, DType dtype) {
 }
 
 std::unique_ptr<Component> tiny_model(const Family& family, DType dtype, std::uint64_t seed) {
-  auto component = family.create(family.tiny_config(), "tiny config", dtype);
+  return tiny_model(family, family.tiny_config(), dtype, seed);
+}
+
+std::unique_ptr<Component> tiny_model(const Family& family, const nlohmann::json& config,
+                                      DType dtype, std::uint64_t seed) {
+  auto component = family.create(config, "tiny config", dtype);
   family.initialise(*component, seed);
   std::uint64_t stream = seed * 1000;
   for (const ParameterPtr& parameter : component->parameters()) {
@@ -89,6 +99,7 @@ std::unique_ptr<Component> tiny_model(const Family& family, DType dtype, std::ui
 
 void set_trainable(const Component& component, bool trainable) {
   for (const ParameterPtr& parameter : component.parameters()) {
+    if (parameter->value.dtype() == DType::kUInt8) continue;  // packed weights never train
     parameter->trainable = trainable;
     parameter->gradient =
         trainable ? Tensor::zeros(compute_dtype(parameter->value.dtype()), parameter->value.shape())
@@ -110,7 +121,7 @@ Evaluation evaluate(Component& component, const TokenBatch& batch, const Tensor&
   }
   hidden = component.final_norm(forward, hidden);
   result.logits = component.logits(forward, hidden).value();
-  const HeadLoss loss = head_loss(tape, {.terms = {{hidden, tape.parameter(*component.head())}},
+  const HeadLoss loss = head_loss(tape, {.terms = {component.head_term(forward, hidden)},
                                          .coefficients = {},
                                          .vocabulary = component.shape().vocabulary,
                                          .targets = targets,

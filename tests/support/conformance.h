@@ -25,6 +25,8 @@ std::unique_ptr<Component> load_golden(const GoldenCase& golden, DType dtype);
 // The family's tiny model with fresh weights, all of which differ from what an initialisation
 // leaves at 0 or 1, so that no path hides behind a neutral weight.
 std::unique_ptr<Component> tiny_model(const Family& family, DType dtype, std::uint64_t seed);
+std::unique_ptr<Component> tiny_model(const Family& family, const nlohmann::json& config,
+                                      DType dtype, std::uint64_t seed);
 
 // Everything trainable (or frozen) with zeroed gradients.
 void set_trainable(const Component& component, bool trainable);
