@@ -246,15 +246,21 @@ TEST_P(EveryFamily, RecomputationChangesNoBit) {
   }
 }
 
-TEST_P(EveryFamily, BFloat16IsCloseToFloat) {
-  const auto wide = tiny(DType::kFloat32), narrow = tiny(DType::kBFloat16);
-  const Tensor ids = test::random_ids(2, 20, wide->shape().vocabulary, kSeed);
-  test::set_trainable(*wide, true);
-  test::set_trainable(*narrow, true);
-  const auto a = test::evaluate(*wide, {ids, {}, 0}, test::next_tokens(ids));
-  const auto b = test::evaluate(*narrow, {ids, {}, 0}, test::next_tokens(ids));
-  EXPECT_LT(test::relative_error(b.logits, a.logits), 0.05);
+void expect_bfloat16_close(Component& wide, Component& narrow, double tolerance) {
+  const Tensor ids = test::random_ids(2, 20, wide.shape().vocabulary, kSeed);
+  test::set_trainable(wide, true);
+  test::set_trainable(narrow, true);
+  const auto a = test::evaluate(wide, {ids, {}, 0}, test::next_tokens(ids));
+  const auto b = test::evaluate(narrow, {ids, {}, 0}, test::next_tokens(ids));
+  EXPECT_LT(test::relative_error(b.logits, a.logits), tolerance);
   EXPECT_NEAR(a.loss, b.loss, 0.05 * a.loss);
+}
+
+// Rounding weights to bfloat16 flips a few of the trits that lie near a border (one in two thousand
+// of Gaussian weights), each of which is one of 24 in its row.
+TEST_P(EveryFamily, BFloat16IsCloseToFloat) {
+  expect_bfloat16_close(*smooth(), *smooth(DType::kBFloat16), 0.05);
+  if (rounds()) expect_bfloat16_close(*tiny(), *tiny(DType::kBFloat16), 0.3);
 }
 
 std::vector<std::string> family_names() {

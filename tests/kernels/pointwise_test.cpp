@@ -87,7 +87,7 @@ void compare_activation(Activation kind, std::int64_t width) {
 }
 
 constexpr Activation kKinds[] = {Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu,
-                                 Activation::kRelu};
+                                 Activation::kRelu,    Activation::kRelu2,    Activation::kSigmoid};
 
 TEST(ActivationKernel, FastPathEqualsReference) {
   for (const Activation kind : kKinds) {

@@ -10,7 +10,8 @@
 namespace peryton {
 namespace {
 
-constexpr Activation kSmooth[] = {Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu};
+constexpr Activation kSmooth[] = {Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu,
+                                  Activation::kSigmoid};
 
 TEST(Activation, Gradients) {
   for (const Activation kind : kSmooth) {

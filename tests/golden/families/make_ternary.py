@@ -85,7 +85,9 @@ def bitnet_files(case, latent, scales):
 def make_bitnet(case, folder):
     latent = bitnet_reference.build(case.config, None)
     weights.randomise(latent, case.seed)
+    frequencies = latent.model.rotary_emb.inv_freq.double()
     latent = latent.to(getattr(torch, case.dtype)).double().eval()
+    latent.model.rotary_emb.inv_freq = frequencies  # no weight: not rounded to the stored type
     if case.quantization:  # asserts that no weight is on a border
         [bitnet_reference.ternary(module.weight.data) for _, module in bitnet_reference.linears(latent)]
     packed = case.quantization is not None and case.quantization["quantization_mode"] == "offline"

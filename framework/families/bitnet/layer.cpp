@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/families/bitnet/layer.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "framework/ops/ternary_format.h"
+
+namespace peryton::bitnet {
+namespace {
+
+// Zeros of trained ternary models; Gaussian weights have 31 %.
+constexpr double kFewestZeros = 0.2, kMostZeros = 0.6;
+
+// Stands for a weight that is only there in two bits: the shape, and numbers that show if read.
+Tensor no_values(std::int64_t out, std::int64_t in) {
+  const Tensor row = Tensor::full(DType::kFloat32, {in}, std::numeric_limits<double>::quiet_NaN());
+  return row.view({out, in}, std::array<std::int64_t, 2>{0, 1});
+}
+
+}  // namespace
+
+std::int64_t packed_rows(std::int64_t out) { return (out + 3) / 4; }
+
+Layer::Layer(ParameterList& list, const std::string& name, std::int64_t out, std::int64_t in,
+             Storage storage)
+    : out_(out), in_(in), storage_(storage), made_(std::make_shared<Made>()) {
+  if (storage == Storage::kScaleMultiplies || storage == Storage::kScaleDivides) {
+    bytes_ = list.add(name + ".weight", kComponents, {packed_rows(out), in}, DType::kUInt8);
+    scale_ = list.add(name + ".weight_scale", kComponents, {1});
+    bytes_->decays = false;
+    return;
+  }
+  const BitLinearOptions options{.norm = false, .quantise = storage == Storage::kLatent};
+  dense_ = BitLinear(list.add(name + ".weight", kComponents, {out, in}), nullptr, options);
+}
+
+float Layer::beta() const {
+  const auto stored = static_cast<float>(scale_->value.item());
+  return storage_ == Storage::kScaleDivides ? 1.0f / stored : stored;
+}
+
+TernaryPtr Layer::ternary() const {
+  if (made_->ternary == nullptr || made_->bytes != bytes_->value.raw()) {
+    *made_ = {ternary_from_hf(bytes_->value, out_, beta(), bytes_->name), bytes_->value.raw()};
+  }
+  return made_->ternary;
+}
+
+BitLinearTerm Layer::term(Tape& tape) const {
+  if (!packed()) return dense_.term(tape);
+  return {tape.constant(no_values(out_, in_)), Variable(), ternary()};
+}
+
+Variable Layer::side_by_side(Tape& tape, const Variable& x,
+                             const std::vector<const Layer*>& layers) {
+  std::vector<BitLinearTerm> terms;
+  for (const Layer* layer : layers) terms.push_back(layer->term(tape));
+  const bool quantise = layers.front()->storage_ != Storage::kFullPrecision;
+  return bit_linears(tape, x, terms, {.norm = false, .quantise = quantise});
+}
+
+void Layer::pack_frozen(const std::function<bool(const Parameter&)>& keep) const {
+  if (!packed()) return dense_.pack_frozen(keep);
+  const TernaryPtr kept = ternary();
+  if (keep(*bytes_) || is_released(*bytes_)) return;
+  const Tensor row = Tensor::empty(DType::kUInt8, {in_});
+  std::ranges::fill(row.values<std::uint8_t>(), std::uint8_t{0xff});  // code 3: shows if read
+  bytes_->value = row.view({packed_rows(out_), in_}, std::array<std::int64_t, 2>{0, 1});
+  *made_ = {kept, bytes_->value.raw()};
+}
+
+void Layer::check_values(const std::string& where) const {
+  if (!packed()) return;
+  const std::string place = where + ", " + bytes_->name;
+  if (!(beta() > 0 && beta() <= std::numeric_limits<float>::max())) {
+    fail_input(fmt::format("its weight_scale is {}", scale_->value.item()), place,
+               "the scale of ternary weights is a positive number");
+  }
+  const TernaryPtr matrix = ternary_from_hf(bytes_->value, out_, beta(), place);
+  const Tensor codes = ternary_codes(*matrix);
+  const auto values = codes.values<std::uint8_t>();
+  const double zeros = static_cast<double>(std::ranges::count(values, std::uint8_t{1})) /
+                       static_cast<double>(values.size());
+  if (zeros < kFewestZeros || zeros > kMostZeros) {
+    spdlog::warn(
+        "{}: {:.0f} % of its weights are zero; trained ternary models have 20 to 60 %, so "
+        "it may be packed another way",
+        place, 100 * zeros);
+  }
+  *made_ = {matrix, bytes_->value.raw()};
+}
+
+}  // namespace peryton::bitnet
