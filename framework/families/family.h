@@ -51,6 +51,11 @@ struct ComponentShape {
   bool tied_head = false;       // the head is the embedding table
 };
 
+// Weights that a parameter holds: of packed ternary matrices, four in each byte.
+inline std::int64_t weight_count(const Parameter& parameter) {
+  return parameter.value.elements() * (parameter.value.dtype() == DType::kUInt8 ? 4 : 1);
+}
+
 // A pretrained (or fresh) language model, cut into the pieces that a hybrid needs. Hidden states
 // are [B, T, width].
 class Component {

@@ -6,7 +6,7 @@ namespace peryton {
 std::int64_t parameter_count(const LanguageModel& model, bool trainable_only) {
   std::int64_t count = 0;
   for (const ParameterPtr& parameter : model.parameters()) {
-    if (!trainable_only || parameter->trainable) count += parameter->value.elements();
+    if (!trainable_only || parameter->trainable) count += weight_count(*parameter);
   }
   return count;
 }
@@ -17,7 +17,7 @@ double training_flops_per_token(const LanguageModel& model, std::int64_t length)
   double all = 0, trained = 0;
   for (const ParameterPtr& parameter : model.parameters()) {
     if (parameter->value.rank() != 2 || parameter->group == "embeddings") continue;
-    const auto size = static_cast<double>(parameter->value.elements());
+    const auto size = static_cast<double>(weight_count(*parameter));
     all += size;
     if (parameter->trainable) trained += size;
   }

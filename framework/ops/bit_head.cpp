@@ -14,9 +14,8 @@ Variable quantised(Tape& tape, const Variable& x, const Variable& gain,
   const kernels::Context context = tape.context();
   const Tensor value = x.value();
   const Tensor gain_value = gain.defined() ? gain.value().to(DType::kFloat32) : Tensor();
-  const Tensor rstd = options.norm
-                          ? Tensor::empty(DType::kFloat32, {value.elements() / value.size(-1)})
-                          : Tensor();
+  const Tensor rstd =
+      options.norm ? Tensor::empty(DType::kFloat32, {value.elements() / value.size(-1)}) : Tensor();
   const QuantisedRows rows = quantise_rows(context, value, gain_value, options, rstd);
   const Tensor z = dequantised_rows(context, rows, value.size(-1))
                        .reshape(value.shape())
@@ -37,9 +36,8 @@ Variable quantised(Tape& tape, const Variable& x, const Variable& gain,
 // beta T as a variable; the gradient passes to the latent weight as it is.
 Variable dense(Tape& tape, const Variable& weight, const TernaryMatrix& ternary, DType dtype) {
   const GradientSlot to = weight;
-  return tape.record(ternary_dense(ternary, dtype), {weight}, [=, &tape](const Tensor& d_output) {
-    tape.add_gradient(to, d_output);
-  });
+  return tape.record(ternary_dense(ternary, dtype), {weight},
+                     [=, &tape](const Tensor& d_output) { tape.add_gradient(to, d_output); });
 }
 
 }  // namespace
@@ -55,9 +53,8 @@ HeadTerm bit_head(Tape& tape, const Variable& x, const BitLinearTerm& layer,
 }
 
 Tensor bit_head_matrix(const TernaryPtr& ternary, const Tensor& weight, const Tensor& gain) {
-  const Tensor matrix = ternary != nullptr
-                            ? ternary_dense(*ternary, DType::kFloat32)
-                            : weight.to(DType::kFloat32).contiguous_copy();
+  const Tensor matrix = ternary != nullptr ? ternary_dense(*ternary, DType::kFloat32)
+                                           : weight.to(DType::kFloat32).contiguous_copy();
   if (!gain.defined()) return matrix;
   const Tensor columns = gain.to(DType::kFloat32);
   const auto width = static_cast<std::size_t>(matrix.size(1));

@@ -1,5 +1,5 @@
-// A BitLinear head for losses that multiply hidden states and head chunk by chunk (head_loss.h): the
-// two factors of its logits instead of the logits.
+// A BitLinear head for losses that multiply hidden states and head chunk by chunk (head_loss.h):
+// the two factors of its logits instead of the logits.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,9 +8,9 @@
 
 namespace peryton {
 
-// hidden: the 8-bit rows of x, dequantised, [.., in]; weight: beta T, [out, in]; both in the compute
-// dtype of x. Gradients are those of bit_linear: straight through to x, gain and weight. Without
-// options.quantise: the normalised rows and the weight itself. Saves x and the row scales.
+// hidden: the 8-bit rows of x, dequantised, [.., in]; weight: beta T, [out, in]; both in the
+// compute dtype of x. Gradients are those of bit_linear: straight through to x, gain and weight.
+// Without options.quantise: the normalised rows and the weight itself. Saves x and the row scales.
 HeadTerm bit_head(Tape& tape, const Variable& x, const BitLinearTerm& layer,
                   const BitLinearOptions& options);
 

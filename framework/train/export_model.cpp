@@ -38,12 +38,17 @@ nlohmann::json hybrid_config(const StoredModel& stored) {
           {"torch_dtype", "float32"}};
 }
 
+// Packed weights stay bytes.
+Tensor exported(const Tensor& value) {
+  return value.dtype() == DType::kUInt8 ? value : value.to(DType::kFloat32);
+}
+
 void export_hybrid(const StoredModel& stored, const std::filesystem::path& folder) {
   make_folder(folder);
   std::vector<NamedTensor> tensors;
   for (const ParameterPtr& parameter : stored.hybrid->parameters()) {
     if (parameter->group == "alpha") continue;  // realised values stand in config.json
-    tensors.push_back({parameter->name, parameter->value.to(DType::kFloat32)});
+    tensors.push_back({parameter->name, exported(parameter->value)});
   }
   // The exported code knows no shared tables: every component has its copy.
   for (const HybridPart& part : stored.hybrid->parts()) {

@@ -100,7 +100,7 @@ ModelFacts model_facts(const fs::path& folder, const FamilyRegistry& registry) {
   facts.family = loaded.family;
   facts.shape = loaded.component->shape();
   for (const ParameterPtr& parameter : loaded.component->parameters()) {
-    facts.parameters += parameter->value.elements();
+    facts.parameters += weight_count(*parameter);
   }
   collect_stored(ModelFolder::open(folder), facts);
   if (loaded.tokenizer) facts.tokenizer = tokenizer_facts(*loaded.tokenizer);
