@@ -5,7 +5,7 @@
 
 #include "framework/ops/bit_linear_rows.h"
 #include "framework/ops/matrix.h"
-#include "kernels/ternary_gemm/ternary_gemm.h"
+#include "framework/ops/ternary_product.h"
 
 namespace peryton {
 namespace {
@@ -33,35 +33,13 @@ DType wide_dtype(const Saved& saved) {
   return exact ? DType::kFloat64 : DType::kFloat32;
 }
 
-template <class T>
-void integer_product(const kernels::Context& context, const QuantisedRows& rows,
-                     const TernaryMatrix& matrix, const Tensor& y) {
-  const std::int64_t bytes = kernels::ternary_gemm_workspace(matrix.shape, y.size(0));
-  const Tensor workspace = bytes > 0 ? Tensor::empty(DType::kUInt8, {bytes}) : Tensor();
-  kernels::cpu::ternary_gemm<T>(
-      {.output = y.data<T>(),
-       .packed = matrix.packed.data<std::uint8_t>(),
-       .shape = matrix.shape,
-       .q = reinterpret_cast<const std::int8_t*>(rows.q.data<std::uint8_t>()),
-       .sums = rows.sums.data<std::int32_t>(),
-       .scales = rows.scales.data<float>(),
-       .beta = matrix.beta,
-       .tokens = y.size(0),
-       .output_stride = y.stride(0),
-       .q_stride = rows.q.size(1),
-       .workspace = workspace.raw()},
-      context);
-}
-
 void forward_layer(const kernels::Context& context, const Saved& saved, const Layer& layer,
                    const QuantisedRows& rows, const Tensor& y) {
   if (!saved.options.quantise) {
     const Tensor z = normalised_rows(context, saved.x, layer.gain_value, saved.rstd);
     matrix_product(context, z, layer.dense, y, {.transpose_b = true});
-  } else if (y.dtype() == DType::kBFloat16) {
-    integer_product<BFloat16>(context, rows, *layer.ternary, y);
   } else {
-    integer_product<float>(context, rows, *layer.ternary, y);
+    ternary_product(context, rows, *layer.ternary, y);
   }
 }
 
@@ -90,25 +68,9 @@ Tensor forward(const kernels::Context& context, Saved& saved, std::int64_t out) 
 
 // beta T' dy, or W' dy.
 Tensor input_gradient(const kernels::Context& context, const Layer& layer, const Tensor& d_y) {
-  if (layer.ternary == nullptr) {
-    const Tensor d_z = Tensor::empty(d_y.dtype(), {d_y.size(0), layer.dense.size(1)});
-    matrix_product(context, d_y, layer.dense, d_z);
-    return d_z;
-  }
-  const TernaryMatrix& matrix = *layer.ternary;
-  const Tensor d_z = Tensor::empty(DType::kFloat32, {d_y.size(0), matrix.shape.columns});
-  const Tensor workspace = Tensor::empty(
-      DType::kFloat32, {kernels::ternary_transposed_workspace(matrix.shape, d_y.size(0), context)});
-  kernels::cpu::ternary_transposed_product({.output = d_z.data<float>(),
-                                            .d_output = d_y.data<float>(),
-                                            .packed = matrix.packed.data<std::uint8_t>(),
-                                            .shape = matrix.shape,
-                                            .beta = matrix.beta,
-                                            .workspace = workspace.data<float>(),
-                                            .tokens = d_y.size(0),
-                                            .output_stride = d_z.stride(0),
-                                            .d_output_stride = d_y.stride(0)},
-                                           context);
+  if (layer.ternary != nullptr) return transposed_ternary_product(context, d_y, *layer.ternary);
+  const Tensor d_z = Tensor::empty(d_y.dtype(), {d_y.size(0), layer.dense.size(1)});
+  matrix_product(context, d_y, layer.dense, d_z);
   return d_z;
 }
 

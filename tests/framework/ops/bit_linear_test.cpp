@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "framework/checkpoint/safetensors.h"
+#include "framework/core/warn_once.h"
 #include "framework/ops/arithmetic.h"
 #include "framework/ops/linear.h"
 #include "tests/support/finite_difference.h"
@@ -170,6 +171,20 @@ TEST(BitLinear, FrozenLayersPassTheInputGradientAndKeepNoWeight) {
   const Variable constant = tape.constant(weight.value);
   bit_linear(tape, tape.constant(x), term_of(tape, constant, {}, true), {});
   EXPECT_EQ(tape.entries(), 0u);
+}
+
+TEST(BitLinear, WiderThanTheFastPathIsTheReferenceAndWarnsOnce) {
+  const std::int64_t width = 132'105;
+  const Tensor x = Tensor::full(kFloat, {2, width}, 1), w = Tensor::full(kFloat, {1, width}, 0.5);
+  Tape tape({}, Tape::Mode::kInference);
+  const BitLinearOptions options{.norm = false};
+  const auto term = term_of(tape, tape.constant(w), {}, true);
+  const Tensor y = bit_linear(tape, tape.constant(x), term, options).value();
+  EXPECT_NEAR(y.data<float>()[1], 0.5 * static_cast<double>(width), 1);
+  // Said already, in these words.
+  EXPECT_FALSE(warn_once(
+      "a ternary product of [1, 132105] is wider than the fast path takes; it runs slowly"));
+  EXPECT_TRUE(warn_once("said for the first time"));
 }
 
 TEST(BitLinear, BrokenInputsMakeNaNs) {
