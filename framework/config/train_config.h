@@ -14,7 +14,8 @@
 
 namespace peryton {
 
-// auto: bf16 where the processor multiplies it faster than fp32, else fp32; decided once per run.
+// bf16: weights are stored in bfloat16 (what trains keeps its fp32 values beside them);
+// activations, sums and gradients are fp32. auto: fp32 on a CPU.
 enum class Precision { kFp32, kBf16, kAuto };
 // wsd: warm up, stay, and come down linearly over the last `decay` part.
 enum class SchedulePolicy { kConstant, kCosine, kLinear, kWsd };

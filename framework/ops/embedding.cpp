@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/embedding.h"
 
+#include "framework/ops/matrix.h"
 #include "kernels/embedding/embedding.h"
 
 namespace peryton {
@@ -25,16 +26,17 @@ Variable embedding(Tape& tape, const Tensor& ids, const Variable& table) {
                   table.size(0));
   }
   const kernels::Context context = tape.context();
-  const Tensor out = Tensor::empty(table.dtype(), {ids.size(0), ids.size(1), table.size(1)});
+  const Tensor rows = Tensor::empty(table.dtype(), {ids.size(0), ids.size(1), table.size(1)});
   dispatch_float(table.dtype(), "embedding", [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::cpu::embedding<T>({.ids = ids.data<std::int32_t>(),
                                 .tokens = ids.elements(),
                                 .width = table.size(1),
                                 .table = table.value().data<T>(),
-                                .out = out.data<T>()},
+                                .out = rows.data<T>()},
                                context);
   });
+  const Tensor out = rows.to(compute_dtype(table.dtype()));
   return tape.record(out, {table}, [=, &tape, to = table.slot()](const Tensor& d) {
     const Tensor d_out = d.as_contiguous();
     const Tensor d_table = tape.gradient_to_add_into(to);

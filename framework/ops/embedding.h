@@ -6,8 +6,9 @@
 
 namespace peryton {
 
-// ids int32 [B, T], table [vocabulary, width] -> [B, T, width]. An id outside the table is an
-// error. Saves the ids.
+// ids int32 [B, T], table [vocabulary, width] -> [B, T, width]; float for a table in bfloat16:
+// weights are stored in half the bytes, what flows through a model is not rounded. An id outside
+// the table is an error. Saves the ids.
 Variable embedding(Tape& tape, const Tensor& ids, const Variable& table);
 
 }  // namespace peryton

@@ -114,12 +114,13 @@ double layers_times_width(const RunConfig& config, const std::string& name,
 std::int64_t memory_of(const RunConfig& config, const StageConfig& stage, const std::string& name,
                        const FamilyRegistry& families, const StageEstimate& estimate) {
   const double tokens = static_cast<double>(stage.settings.micro_batch * stage.settings.sequence);
-  const double width = stage.settings.precision == Precision::kBf16 ? 2.0 : 4.0;
   const double activations =
-      tokens * layers_times_width(config, name, families) * floats_per_width(stage) * width;
-  // Weights; gradient and two moments of what trains.
-  const std::int64_t slots = stage.trains() ? 3 * estimate.trainable : 0;
-  const double weights = 4.0 * static_cast<double>(estimate.parameters + slots);
+      4.0 * tokens * layers_times_width(config, name, families) * floats_per_width(stage);
+  // Weights; gradient and two moments of what trains, and in bf16 its values in fp32 too.
+  const bool half = stage.settings.precision == Precision::kBf16;
+  const double stored = (half ? 2.0 : 4.0) * static_cast<double>(estimate.parameters);
+  const double slots = stage.trains() ? (half ? 16.0 : 12.0) : 0.0;
+  const double weights = stored + slots * static_cast<double>(estimate.trainable);
   return kProcessBytes + static_cast<std::int64_t>(weights + activations);
 }
 

@@ -13,19 +13,21 @@ void gemm(benchmark::State& state) {
   const int threads = static_cast<int>(state.range(5));
   const std::vector<float> a = random_floats(m * k), b = random_floats(n * k);
   std::vector<float> c(static_cast<std::size_t>(m * n));
+  std::vector<float> workspace(static_cast<std::size_t>(kernels::gemm_workspace(m, n, k, threads)));
   for (auto _ : state) {
-    kernels::cpu::gemm<float>({.transpose_a = transpose_a,
-                               .transpose_b = transpose_b,
-                               .m = m,
-                               .n = n,
-                               .k = k,
-                               .a = a.data(),
-                               .lda = transpose_a ? m : k,
-                               .b = b.data(),
-                               .ldb = transpose_b ? k : n,
-                               .c = c.data(),
-                               .ldc = n},
-                              team(threads));
+    kernels::cpu::gemm<float, float, float>({.transpose_a = transpose_a,
+                                             .transpose_b = transpose_b,
+                                             .m = m,
+                                             .n = n,
+                                             .k = k,
+                                             .a = a.data(),
+                                             .lda = transpose_a ? m : k,
+                                             .b = b.data(),
+                                             .ldb = transpose_b ? k : n,
+                                             .c = c.data(),
+                                             .ldc = n,
+                                             .workspace = workspace.data()},
+                                            team(threads));
   }
   const auto product = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   report_flops(state, 2 * product, threads);
