@@ -57,20 +57,38 @@ void multiply_block(const GemmArgs<float, A, B>& args, const Slab& slab, std::in
                     std::int64_t column, float* block) {
   const std::int64_t rows = std::min(block_rows(args.m), args.m - row);
   const std::int64_t line = args.transpose_a ? 1 : args.lda, step = args.transpose_a ? args.lda : 1;
-  cpu::pack_panels<A>({args.a + row * line + slab.depth * step, line, step}, rows, slab.k,
-                      cpu::panel_shape().rows, block);
+  const A* a = args.a + row * line + slab.depth * step;
   const bool first = slab.depth == 0, last = slab.depth + slab.k == args.k;
-  cpu::multiply_panels(
-      {.a = block,
-       .b = args.workspace + column * slab.k,
-       .m = rows,
-       .n = std::min(kBlockColumns, slab.columns - column),
-       .k = slab.k,
-       .alpha = args.alpha,
-       .beta = first ? args.beta : 1.0f,
-       .bias = last && args.bias != nullptr ? args.bias + slab.column + column : nullptr,
-       .c = args.c + row * args.ldc + slab.column + column,
-       .ldc = args.ldc});
+  cpu::PanelProduct product{
+      .a = block,
+      .a_stride = 0,
+      .b = args.workspace + column * slab.k,
+      .m = rows,
+      .n = std::min(kBlockColumns, slab.columns - column),
+      .k = slab.k,
+      .alpha = args.alpha,
+      .beta = first ? args.beta : 1.0f,
+      .bias = last && args.bias != nullptr ? args.bias + slab.column + column : nullptr,
+      .c = args.c + row * args.ldc + slab.column + column,
+      .ldc = args.ldc};
+  std::int64_t done = 0;
+  if constexpr (std::is_same_v<A, float>) {
+    // Rows that lie contiguous are read where they are, as far as they fill panels.
+    if (step == 1) done = rows / cpu::panel_shape().rows * cpu::panel_shape().rows;
+    if (done > 0) {
+      cpu::PanelProduct whole = product;
+      whole.a = a;
+      whole.a_stride = line;
+      whole.m = done;
+      cpu::multiply_panels(whole);
+    }
+  }
+  if (done == rows) return;
+  cpu::pack_panels<A>({a + done * line, line, step}, rows - done, slab.k, cpu::panel_shape().rows,
+                      block);
+  product.m = rows - done;
+  product.c += done * args.ldc;
+  cpu::multiply_panels(product);
 }
 
 template <class A, class B>

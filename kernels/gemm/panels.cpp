@@ -42,7 +42,8 @@ HWY_INLINE void StoreRow(hn::Vec<Tag> left, hn::Vec<Tag> right, const PanelProdu
 
 // One tile: kRows x kColumns of C. `kFetchNext`: asks for the next panel of B meanwhile, which lies
 // too far away to come in time by itself.
-template <bool kFetchNext>
+// `kPacked`: A is a panel.
+template <bool kFetchNext, bool kPacked>
 HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
                              const float* HWY_RESTRICT b, const float* bias, float* c,
                              std::int64_t ldc) {
@@ -59,11 +60,11 @@ HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
     if constexpr (kFetchNext) __builtin_prefetch(b + kColumns * p.k, 0, 2);
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
-      const auto value = hn::Set(d, a[i]);
+      const auto value = hn::Set(d, kPacked ? a[i] : a[i * p.a_stride]);
       left[i] = hn::MulAdd(value, b_left, left[i]);
       right[i] = hn::MulAdd(value, b_right, right[i]);
     }
-    a += kRows;
+    a += kPacked ? kRows : 1;
     b += kColumns;
   }
 #pragma GCC unroll 12
@@ -79,30 +80,38 @@ void MultiplyEdge(const PanelProduct& p, const float* a, const float* b, const f
   for (std::int64_t i = 0; p.beta != 0 && i < rows; ++i) {
     std::copy_n(c + i * p.ldc, columns, tile + i * kColumns);
   }
-  MultiplyTile<false>(p, a, b, bias != nullptr ? padded_bias : nullptr, tile, kColumns);
+  const float* row = bias != nullptr ? padded_bias : nullptr;
+  p.a_stride == 0 ? MultiplyTile<false, true>(p, a, b, row, tile, kColumns)
+                  : MultiplyTile<false, false>(p, a, b, row, tile, kColumns);
   for (std::int64_t i = 0; i < rows; ++i) {
     std::copy_n(tile + i * kColumns, columns, c + i * p.ldc);
   }
 }
 
 // A panel of B stays in the first-level cache while the panels of A pass.
-void MultiplyPanels(const PanelProduct& p) {
+template <bool kPacked>
+void MultiplyAll(const PanelProduct& p) {
   for (std::int64_t j = 0; j < p.n; j += kColumns) {
     const std::int64_t columns = std::min(kColumns, p.n - j);
     const float* bias = p.bias != nullptr ? p.bias + j : nullptr;
+    const float* b = p.b + j * p.k;
     for (std::int64_t i = 0; i < p.m; i += kRows) {
       const std::int64_t rows = std::min<std::int64_t>(kRows, p.m - i);
-      const float* a = p.a + i * p.k;
-      const float* b = p.b + j * p.k;
+      const float* a = p.a + i * (kPacked ? p.k : p.a_stride);
       float* c = p.c + i * p.ldc + j;
-      if (rows == kRows && columns == kColumns) {
-        i == 0 ? MultiplyTile<true>(p, a, b, bias, c, p.ldc)
-               : MultiplyTile<false>(p, a, b, bias, c, p.ldc);
-      } else {
+      if (rows < kRows || columns < kColumns) {
         MultiplyEdge(p, a, b, bias, c, rows, columns);
+      } else if (i == 0) {
+        MultiplyTile<true, kPacked>(p, a, b, bias, c, p.ldc);
+      } else {
+        MultiplyTile<false, kPacked>(p, a, b, bias, c, p.ldc);
       }
     }
   }
+}
+
+void MultiplyPanels(const PanelProduct& p) {
+  p.a_stride == 0 ? MultiplyAll<true>(p) : MultiplyAll<false>(p);
 }
 
 PanelShape ShapeOfPanels() { return {kRows, kColumns}; }

@@ -17,9 +17,12 @@ constexpr PanelShape kLargestPanel = {12, 32};
 
 PanelShape panel_shape();
 
-// C[m, n] = alpha * A B + beta * C [+ bias[n]]; `a` and `b` are consecutive panels of depth k.
+// C[m, n] = alpha * A B + beta * C [+ bias[n]]; `b` is consecutive panels of depth k, and so is `a`
+// if a_stride is 0. Otherwise `a` is row-major as it is, its rows a_stride elements apart, and m a
+// multiple of a panel's rows.
 struct PanelProduct {
   const float* a;
+  std::int64_t a_stride;
   const float* b;
   std::int64_t m, n, k;
   float alpha, beta;
