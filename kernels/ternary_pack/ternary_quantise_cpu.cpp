@@ -78,8 +78,8 @@ std::int64_t ternary_absolute_sum(const TernarySource<T>& source, std::int64_t* 
                [&](std::int64_t tile) { partial[tile] = row_tile_sum(source, tile); });
   std::int64_t sum = 0;
   for (std::int64_t tile = 0; tile < source.shape.row_tiles(); ++tile) {
-    const bool overflows = sum > std::numeric_limits<std::int64_t>::max() - partial[tile];
-    if (partial[tile] < 0 || overflows) return kTernaryNotFinite;
+    if (partial[tile] < 0) return kTernaryNotFinite;
+    if (sum > std::numeric_limits<std::int64_t>::max() - partial[tile]) return kTernaryNotFinite;
     sum += partial[tile];
   }
   return sum;

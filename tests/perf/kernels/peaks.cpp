@@ -50,6 +50,19 @@ float sum(const float* values, std::int64_t count) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
 }
 
+std::uint64_t sum_integers(const std::uint64_t* values, std::int64_t count) {
+  const hn::ScalableTag<std::uint64_t> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  for (std::int64_t i = 0; i + 4 * lanes <= count; i += 4 * lanes) {
+    s0 = hn::Add(s0, hn::LoadU(d, values + i));
+    s1 = hn::Add(s1, hn::LoadU(d, values + i + lanes));
+    s2 = hn::Add(s2, hn::LoadU(d, values + i + 2 * lanes));
+    s3 = hn::Add(s3, hn::LoadU(d, values + i + 3 * lanes));
+  }
+  return hn::GetLane(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+}
+
 }  // namespace peryton::perf::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -57,6 +70,7 @@ HWY_AFTER_NAMESPACE();
 namespace peryton::perf {
 HWY_EXPORT(multiply_add);
 HWY_EXPORT(sum);
+HWY_EXPORT(sum_integers);
 
 namespace {
 
@@ -81,6 +95,10 @@ double fma_peak() {
     return HWY_DYNAMIC_DISPATCH(multiply_add)(20'000'000, &result) + 0 * result;
   });
   return peak * 1e-9;
+}
+
+std::uint64_t read_all(const std::uint64_t* values, std::int64_t count) {
+  return HWY_DYNAMIC_DISPATCH(sum_integers)(values, count);
 }
 
 double read_bandwidth() {

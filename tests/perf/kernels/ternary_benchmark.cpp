@@ -8,6 +8,7 @@
 #include "kernels/bit_quantise/bit_quantise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/ternary_gemm/ternary_gemm.h"
+#include "tests/perf/kernels/peaks.h"
 #include "tests/perf/kernels/support.h"
 
 namespace peryton::perf {
@@ -188,13 +189,7 @@ void packed_gemv(benchmark::State& state) {
 void read_sum(benchmark::State& state) {
   const auto* words = reinterpret_cast<const std::uint64_t*>(many_matrices().data());
   const std::int64_t count = kMatrices * kTall.bytes() / 8;
-  for (auto _ : state) {
-    std::uint64_t sums[8] = {};
-    for (std::int64_t i = 0; i < count; i += 8) {
-      for (int j = 0; j < 8; ++j) sums[j] += words[i + j];
-    }
-    benchmark::DoNotOptimize(sums);
-  }
+  for (auto _ : state) benchmark::DoNotOptimize(read_all(words, count));
   report_bytes(state, 8.0 * static_cast<double>(count));
 }
 
