@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "framework/ops/layer_norm.h"
+#include "framework/ops/norm.h"
 
 namespace peryton {
 

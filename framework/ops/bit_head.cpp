@@ -3,7 +3,7 @@
 
 #include "framework/ops/bit_linear_rows.h"
 #include "framework/ops/matrix.h"
-#include "framework/ops/rms_norm.h"
+#include "framework/ops/norm.h"
 
 namespace peryton {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "framework/ops/matrix.h"
-#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/norm/norm.h"
 
 namespace peryton {
 namespace {
@@ -107,25 +107,25 @@ void rms_backward(const kernels::Context& context, const Tensor& x, const Tensor
   const DType dtype = rstd.dtype();
   const Tensor rows = wide_rows(x, dtype), ones = Tensor::full(dtype, {rows.size(1)}, 1);
   const Tensor workspace =
-      d_gain.defined()
-          ? Tensor::empty(dtype, {kernels::rms_norm_workspace(rows.size(0), rows.size(1))})
-          : Tensor();
+      d_gain.defined() ? Tensor::empty(dtype, {kernels::norm_workspace(rows.size(0), rows.size(1))})
+                       : Tensor();
   dispatch_float(dtype, "bit_linear", [&](auto tag) {
     using C = compute_t<typename decltype(tag)::type>;
-    kernels::cpu::rms_norm_backward<C>({.d_input = static_cast<C*>(d_x.raw()),
-                                        .d_weight = static_cast<C*>(d_gain.raw()),
-                                        .d_bias = nullptr,
-                                        .d_output = d_normal.data<C>(),
-                                        .input = rows.data<C>(),
-                                        .weight = ones.data<C>(),
-                                        .rstd = rstd.data<C>(),
-                                        .workspace = static_cast<C*>(workspace.raw()),
-                                        .rows = rows.size(0),
-                                        .width = rows.size(1),
-                                        .d_input_stride = rows.size(1),
-                                        .d_output_stride = d_normal.stride(0),
-                                        .input_stride = rows.stride(0)},
-                                       context);
+    kernels::cpu::norm_backward<C>({.d_input = static_cast<C*>(d_x.raw()),
+                                    .d_weight = static_cast<C*>(d_gain.raw()),
+                                    .d_bias = nullptr,
+                                    .d_output = d_normal.data<C>(),
+                                    .input = rows.data<C>(),
+                                    .weight = ones.data<C>(),
+                                    .mean = nullptr,
+                                    .rstd = rstd.data<C>(),
+                                    .workspace = static_cast<C*>(workspace.raw()),
+                                    .rows = rows.size(0),
+                                    .width = rows.size(1),
+                                    .d_input_stride = rows.size(1),
+                                    .d_output_stride = d_normal.stride(0),
+                                    .input_stride = rows.stride(0)},
+                                   context);
   });
 }
 

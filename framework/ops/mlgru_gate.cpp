@@ -8,7 +8,7 @@
 #include "framework/ops/glu.h"
 #include "framework/ops/matrix.h"
 #include "framework/ops/mlgru.h"
-#include "framework/ops/rms_norm.h"
+#include "framework/ops/norm.h"
 
 namespace peryton {
 namespace {

@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "framework/ops/layer_norm.h"
-#include "framework/ops/rms_norm.h"
+#include "framework/ops/norm.h"
 #include "tests/support/finite_difference.h"
 
 namespace peryton {

@@ -4,8 +4,7 @@
 #include "kernels/activation/activation.h"
 #include "kernels/causal_conv1d/causal_conv1d.h"
 #include "kernels/gated_rms_norm/gated_rms_norm.h"
-#include "kernels/layer_norm/layer_norm.h"
-#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/norm/norm.h"
 #include "tests/perf/kernels/support.h"
 
 namespace peryton::perf {
@@ -47,46 +46,30 @@ void gated_norm_forward(benchmark::State& state) {
   report_bytes(state, array_bytes(kWidth, 3));
 }
 
-void layer_norm_forward(benchmark::State& state) {
+void norm_forward(benchmark::State& state, bool centre) {
   constexpr std::int64_t kWidth = 512;
   const std::vector<float> input = random_floats(kRows * kWidth), ones(kWidth, 1.0f);
   std::vector<float> output(input.size()), mean(kRows), rstd(kRows);
   for (auto _ : state) {
-    kernels::cpu::layer_norm_forward<float>({.output = output.data(),
-                                             .input = input.data(),
-                                             .weight = ones.data(),
-                                             .bias = ones.data(),
-                                             .mean = mean.data(),
-                                             .rstd = rstd.data(),
-                                             .rows = kRows,
-                                             .width = kWidth,
-                                             .output_stride = kWidth,
-                                             .input_stride = kWidth,
-                                             .eps = 1e-5},
-                                            team(1));
+    kernels::cpu::norm_forward<float>({.output = output.data(),
+                                       .input = input.data(),
+                                       .weight = ones.data(),
+                                       .bias = centre ? ones.data() : nullptr,
+                                       .mean = centre ? mean.data() : nullptr,
+                                       .rstd = rstd.data(),
+                                       .rows = kRows,
+                                       .width = kWidth,
+                                       .output_stride = kWidth,
+                                       .input_stride = kWidth,
+                                       .eps = 1e-5},
+                                      team(1));
   }
   report_bytes(state, array_bytes(kWidth, 2));
 }
 
-void rms_norm_forward(benchmark::State& state) {
-  constexpr std::int64_t kWidth = 512;
-  const std::vector<float> input = random_floats(kRows * kWidth), ones(kWidth, 1.0f);
-  std::vector<float> output(input.size()), rstd(kRows);
-  for (auto _ : state) {
-    kernels::cpu::rms_norm_forward<float>({.output = output.data(),
-                                           .input = input.data(),
-                                           .weight = ones.data(),
-                                           .bias = nullptr,
-                                           .rstd = rstd.data(),
-                                           .rows = kRows,
-                                           .width = kWidth,
-                                           .output_stride = kWidth,
-                                           .input_stride = kWidth,
-                                           .eps = 1e-5},
-                                          team(1));
-  }
-  report_bytes(state, array_bytes(kWidth, 2));
-}
+void layer_norm_forward(benchmark::State& state) { norm_forward(state, true); }
+
+void rms_norm_forward(benchmark::State& state) { norm_forward(state, false); }
 
 void gelu_forward(benchmark::State& state) {
   constexpr std::int64_t kWidth = 2048;

@@ -1,27 +1,29 @@
-// The executable definition of layer normalisation.
+// The executable definition of normalisation.
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
 #include "kernels/common/row_blocks.h"
-#include "kernels/layer_norm/layer_norm.h"
+#include "kernels/norm/norm.h"
 
 namespace peryton::kernels {
 
-std::int64_t layer_norm_workspace(std::int64_t rows, std::int64_t width) {
+std::int64_t norm_workspace(std::int64_t rows, std::int64_t width) {
   return row_block_count(rows) * 2 * width;
 }
 
 namespace cpu::reference {
 
 template <class T>
-void layer_norm_forward(const LayerNormForwardArgs<T>& a, const Context& context) {
+void norm_forward(const NormForwardArgs<T>& a, const Context& context) {
   using C = compute_t<T>;
   parallel_for(context, a.rows, [&](std::int64_t row) {
     const T* input = a.input + row * a.input_stride;
     T* output = a.output + row * a.output_stride;
     C mean = 0, variance = 0;
-    for (std::int64_t i = 0; i < a.width; ++i) mean += static_cast<C>(input[i]);
-    mean /= static_cast<C>(a.width);
+    if (a.mean != nullptr) {
+      for (std::int64_t i = 0; i < a.width; ++i) mean += static_cast<C>(input[i]);
+      mean /= static_cast<C>(a.width);
+    }
     for (std::int64_t i = 0; i < a.width; ++i) {
       const C centred = static_cast<C>(input[i]) - mean;
       variance += centred * centred;
@@ -32,7 +34,7 @@ void layer_norm_forward(const LayerNormForwardArgs<T>& a, const Context& context
       const C bias = a.bias != nullptr ? static_cast<C>(a.bias[i]) : 0;
       output[i] = static_cast<T>(normal * static_cast<C>(a.weight[i]) + bias);
     }
-    a.mean[row] = mean;
+    if (a.mean != nullptr) a.mean[row] = mean;
     a.rstd[row] = rstd;
   });
 }
@@ -40,14 +42,15 @@ void layer_norm_forward(const LayerNormForwardArgs<T>& a, const Context& context
 namespace {
 
 template <class T>
-void input_gradient(const LayerNormBackwardArgs<T>& a, const Context& context) {
+void input_gradient(const NormBackwardArgs<T>& a, const Context& context) {
   using C = compute_t<T>;
   parallel_for(context, a.rows, [&](std::int64_t row) {
     const T* input = a.input + row * a.input_stride;
     const T* d_output = a.d_output + row * a.d_output_stride;
     T* d_input = a.d_input + row * a.d_input_stride;
+    const C mean = a.mean != nullptr ? a.mean[row] : C(0);
     const auto normal = [&](std::int64_t i) {
-      return (static_cast<C>(input[i]) - a.mean[row]) * a.rstd[row];
+      return (static_cast<C>(input[i]) - mean) * a.rstd[row];
     };
     const auto scaled = [&](std::int64_t i) {
       return static_cast<C>(d_output[i]) * static_cast<C>(a.weight[i]);
@@ -57,7 +60,7 @@ void input_gradient(const LayerNormBackwardArgs<T>& a, const Context& context) {
       sum += scaled(i);
       product += scaled(i) * normal(i);
     }
-    sum /= static_cast<C>(a.width);
+    sum = a.mean != nullptr ? sum / static_cast<C>(a.width) : C(0);
     product /= static_cast<C>(a.width);
     for (std::int64_t i = 0; i < a.width; ++i) {
       d_input[i] = static_cast<T>(a.rstd[row] * (scaled(i) - sum - normal(i) * product));
@@ -68,13 +71,14 @@ void input_gradient(const LayerNormBackwardArgs<T>& a, const Context& context) {
 }  // namespace
 
 template <class T>
-void layer_norm_backward(const LayerNormBackwardArgs<T>& a, const Context& context) {
+void norm_backward(const NormBackwardArgs<T>& a, const Context& context) {
   using C = compute_t<T>;
   parallel_for(context, a.width, [&](std::int64_t i) {
     C d_weight = 0, d_bias = 0;
     for (std::int64_t row = 0; row < a.rows; ++row) {
       const C d_y = static_cast<C>(a.d_output[row * a.d_output_stride + i]);
-      const C centred = static_cast<C>(a.input[row * a.input_stride + i]) - a.mean[row];
+      const C mean = a.mean != nullptr ? a.mean[row] : C(0);
+      const C centred = static_cast<C>(a.input[row * a.input_stride + i]) - mean;
       d_weight += d_y * centred * a.rstd[row];
       d_bias += d_y;
     }
@@ -84,9 +88,9 @@ void layer_norm_backward(const LayerNormBackwardArgs<T>& a, const Context& conte
   if (a.d_input != nullptr) input_gradient(a, context);
 }
 
-#define PERYTON_INSTANTIATE(T)                                                         \
-  template void layer_norm_forward<T>(const LayerNormForwardArgs<T>&, const Context&); \
-  template void layer_norm_backward<T>(const LayerNormBackwardArgs<T>&, const Context&);
+#define PERYTON_INSTANTIATE(T)                                              \
+  template void norm_forward<T>(const NormForwardArgs<T>&, const Context&); \
+  template void norm_backward<T>(const NormBackwardArgs<T>&, const Context&);
 PERYTON_INSTANTIATE(float)
 PERYTON_INSTANTIATE(BFloat16)
 PERYTON_INSTANTIATE(double)

@@ -1,9 +1,14 @@
-// Root-mean-square normalisation over the last dimension (Zhang and Sennrich 2019):
+// Normalisation over the last dimension. Layer norm (Ba, Kiros and Hinton 2016):
 //
-//   x^ = x * rstd,  rstd = 1 / sqrt(mean(x^2) + eps);  y = x^ * w + b  (b usually absent)
+//   x^ = (x - mean) * rstd,  rstd = 1 / sqrt(var + eps),  var the biased variance;  y = x^ * w + b
+//
+// Root-mean-square norm (Zhang and Sennrich 2019) is the same with mean = 0: rstd = 1 /
+// sqrt(mean(x^2)
+// + eps). It is what args without a place for the means get.
 //
 // Backward, with g = d_y * w and means over the row:
-//   d_x = rstd * (g - x^ * mean(g * x^)),  d_w = sum over rows of d_y * x^,  d_b = sum of d_y
+//   d_x = rstd * (g - mean(g) - x^ * mean(g * x^)),  d_w = sum over rows of d_y * x^,  d_b = sum of
+//   d_y;  mean(g) is left out without means
 //
 // Statistics are in float for float and bfloat16, in double for double. Rows may be strided.
 // SPDX-License-Identifier: Apache-2.0
@@ -17,11 +22,12 @@
 namespace peryton::kernels {
 
 template <class T>
-struct RmsNormForwardArgs {
+struct NormForwardArgs {
   T* output;           // [rows, width]
   const T* input;      // [rows, width]
   const T* weight;     // [width]
   const T* bias;       // [width] or null
+  compute_t<T>* mean;  // [rows], or null: root mean square
   compute_t<T>* rstd;  // [rows]
   std::int64_t rows, width;
   std::int64_t output_stride, input_stride;
@@ -29,36 +35,37 @@ struct RmsNormForwardArgs {
 };
 
 template <class T>
-struct RmsNormBackwardArgs {
+struct NormBackwardArgs {
   T* d_input;                // [rows, width] or null; overwritten; may be d_output
   compute_t<T>* d_weight;    // [width] or null; overwritten
   compute_t<T>* d_bias;      // [width] or null; overwritten
   const T* d_output;         // [rows, width]
   const T* input;            // [rows, width]
   const T* weight;           // [width]
-  const compute_t<T>* rstd;  // [rows], from the forward
+  const compute_t<T>* mean;  // [rows] from the forward, or null
+  const compute_t<T>* rstd;  // [rows]
   compute_t<T>*
-      workspace;  // rms_norm_workspace(rows, width) elements; unused without d_weight and d_bias
+      workspace;  // norm_workspace(rows, width) elements; unused without d_weight and d_bias
   std::int64_t rows, width;
   std::int64_t d_input_stride, d_output_stride, input_stride;
 };
 
 // Elements of the workspace of the backward: one partial d_weight and d_bias per block of rows.
-std::int64_t rms_norm_workspace(std::int64_t rows, std::int64_t width);
+std::int64_t norm_workspace(std::int64_t rows, std::int64_t width);
 
 namespace cpu {
 
 // Instantiated for float, BFloat16 and double.
 template <class T>
-void rms_norm_forward(const RmsNormForwardArgs<T>& args, const Context& context);
+void norm_forward(const NormForwardArgs<T>& args, const Context& context);
 template <class T>
-void rms_norm_backward(const RmsNormBackwardArgs<T>& args, const Context& context);
+void norm_backward(const NormBackwardArgs<T>& args, const Context& context);
 
 namespace reference {
 template <class T>
-void rms_norm_forward(const RmsNormForwardArgs<T>& args, const Context& context);
+void norm_forward(const NormForwardArgs<T>& args, const Context& context);
 template <class T>
-void rms_norm_backward(const RmsNormBackwardArgs<T>& args, const Context& context);
+void norm_backward(const NormBackwardArgs<T>& args, const Context& context);
 }  // namespace reference
 
 }  // namespace cpu

@@ -1,15 +1,15 @@
-// Vector code of layer normalisation, for float and bfloat16 storage; double goes to the reference.
+// Vector code of normalisation, for float and bfloat16 storage; double goes to the reference.
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/layer_norm/layer_norm_cpu.cpp"
+#define HWY_TARGET_INCLUDE "kernels/norm/norm_cpu.cpp"
 #include "hwy/foreach_target.h"
 // The per-target headers follow foreach_target.h.
 #include "hwy/highway.h"
 #include "kernels/common/lanes-inl.h"
 #include "kernels/common/row_blocks.h"
-#include "kernels/layer_norm/layer_norm.h"
+#include "kernels/norm/norm.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::HWY_NAMESPACE {
@@ -44,13 +44,13 @@ float row_variance(const T* input, std::size_t width, float mean) {
 }
 
 template <class T>
-void forward_rows(const LayerNormForwardArgs<T>& a, std::int64_t begin, std::int64_t end) {
+void forward_rows(const NormForwardArgs<T>& a, std::int64_t begin, std::int64_t end) {
   const FloatTag d;
   const std::size_t width = static_cast<std::size_t>(a.width), step = hn::Lanes(d);
   for (std::int64_t row = begin; row < end; ++row) {
     const T* input = a.input + row * a.input_stride;
     T* output = a.output + row * a.output_stride;
-    const float mean = row_mean(input, width);
+    const float mean = a.mean != nullptr ? row_mean(input, width) : 0.0f;
     const float rstd =
         1.0f / std::sqrt(row_variance(input, width, mean) + static_cast<float>(a.eps));
     const auto shift = hn::Set(d, mean), scale = hn::Set(d, rstd);
@@ -60,19 +60,24 @@ void forward_rows(const LayerNormForwardArgs<T>& a, std::int64_t begin, std::int
       const auto bias = a.bias != nullptr ? load_lanes(a.bias + i, width - i) : hn::Zero(d);
       store_lanes(hn::MulAdd(normal, weight, bias), output + i, width - i);
     }
-    a.mean[row] = mean;
+    if (a.mean != nullptr) a.mean[row] = mean;
     a.rstd[row] = rstd;
   }
 }
 
 template <class T>
-void input_gradient_row(const LayerNormBackwardArgs<T>& a, std::int64_t row) {
+float mean_of(const NormBackwardArgs<T>& a, std::int64_t row) {
+  return a.mean != nullptr ? a.mean[row] : 0.0f;
+}
+
+template <class T>
+void input_gradient_row(const NormBackwardArgs<T>& a, std::int64_t row) {
   const FloatTag d;
   const std::size_t width = static_cast<std::size_t>(a.width), step = hn::Lanes(d);
   const T* input = a.input + row * a.input_stride;
   const T* d_output = a.d_output + row * a.d_output_stride;
   T* d_input = a.d_input + row * a.d_input_stride;
-  const auto shift = hn::Set(d, a.mean[row]), scale = hn::Set(d, a.rstd[row]);
+  const auto shift = hn::Set(d, mean_of(a, row)), scale = hn::Set(d, a.rstd[row]);
   auto sum = hn::Zero(d), product = hn::Zero(d);
   for (std::size_t i = 0; i < width; i += step) {
     const auto normal = hn::Mul(hn::Sub(load_lanes(input + i, width - i), shift), scale);
@@ -81,7 +86,8 @@ void input_gradient_row(const LayerNormBackwardArgs<T>& a, std::int64_t row) {
     sum = hn::Add(sum, g);  // lanes past the row are zero in g
     product = hn::MulAdd(g, normal, product);
   }
-  const auto mean_g = hn::Set(d, sum_lanes(sum) / static_cast<float>(width));
+  const float mean = a.mean != nullptr ? sum_lanes(sum) / static_cast<float>(width) : 0.0f;
+  const auto mean_g = hn::Set(d, mean);
   const auto mean_product = hn::Set(d, sum_lanes(product) / static_cast<float>(width));
   for (std::size_t i = 0; i < width; i += step) {
     const auto normal = hn::Mul(hn::Sub(load_lanes(input + i, width - i), shift), scale);
@@ -94,13 +100,13 @@ void input_gradient_row(const LayerNormBackwardArgs<T>& a, std::int64_t row) {
 
 // Adds one row to the partial d_weight and d_bias of its block.
 template <class T>
-void add_weight_gradient_row(const LayerNormBackwardArgs<T>& a, std::int64_t row, float* d_weight,
+void add_weight_gradient_row(const NormBackwardArgs<T>& a, std::int64_t row, float* d_weight,
                              float* d_bias) {
   const FloatTag d;
   const std::size_t width = static_cast<std::size_t>(a.width), step = hn::Lanes(d);
   const T* input = a.input + row * a.input_stride;
   const T* d_output = a.d_output + row * a.d_output_stride;
-  const auto shift = hn::Set(d, a.mean[row]), scale = hn::Set(d, a.rstd[row]);
+  const auto shift = hn::Set(d, mean_of(a, row)), scale = hn::Set(d, a.rstd[row]);
   for (std::size_t i = 0; i < width; i += step) {
     const std::size_t left = width - i;
     const auto d_y = load_lanes(d_output + i, left);
@@ -111,7 +117,7 @@ void add_weight_gradient_row(const LayerNormBackwardArgs<T>& a, std::int64_t row
 }
 
 template <class T>
-void backward_rows(const LayerNormBackwardArgs<T>& a, std::int64_t begin, std::int64_t end) {
+void backward_rows(const NormBackwardArgs<T>& a, std::int64_t begin, std::int64_t end) {
   const bool weights = a.d_weight != nullptr || a.d_bias != nullptr;
   float* d_weight = weights ? a.workspace + begin / rows_per_block(a.rows) * 2 * a.width : nullptr;
   float* d_bias = weights ? d_weight + a.width : nullptr;
@@ -123,16 +129,16 @@ void backward_rows(const LayerNormBackwardArgs<T>& a, std::int64_t begin, std::i
 }
 
 // Highway's dispatch table takes plain functions.
-void forward_float(const LayerNormForwardArgs<float>& a, std::int64_t b, std::int64_t e) {
+void forward_float(const NormForwardArgs<float>& a, std::int64_t b, std::int64_t e) {
   forward_rows(a, b, e);
 }
-void forward_bfloat16(const LayerNormForwardArgs<BFloat16>& a, std::int64_t b, std::int64_t e) {
+void forward_bfloat16(const NormForwardArgs<BFloat16>& a, std::int64_t b, std::int64_t e) {
   forward_rows(a, b, e);
 }
-void backward_float(const LayerNormBackwardArgs<float>& a, std::int64_t b, std::int64_t e) {
+void backward_float(const NormBackwardArgs<float>& a, std::int64_t b, std::int64_t e) {
   backward_rows(a, b, e);
 }
-void backward_bfloat16(const LayerNormBackwardArgs<BFloat16>& a, std::int64_t b, std::int64_t e) {
+void backward_bfloat16(const NormBackwardArgs<BFloat16>& a, std::int64_t b, std::int64_t e) {
   backward_rows(a, b, e);
 }
 
@@ -151,13 +157,13 @@ namespace cpu {
 namespace {
 
 template <class T, class Rows>
-void run_forward(const LayerNormForwardArgs<T>& args, const Context& context, Rows rows) {
+void run_forward(const NormForwardArgs<T>& args, const Context& context, Rows rows) {
   parallel_blocks(context, args.rows, rows_per_block(args.rows),
                   [&](std::int64_t begin, std::int64_t end) { rows(args, begin, end); });
 }
 
 template <class T, class Rows>
-void run_backward(const LayerNormBackwardArgs<T>& args, const Context& context, Rows rows) {
+void run_backward(const NormBackwardArgs<T>& args, const Context& context, Rows rows) {
   parallel_blocks(context, args.rows, rows_per_block(args.rows),
                   [&](std::int64_t begin, std::int64_t end) { rows(args, begin, end); });
   const std::int64_t blocks = row_block_count(args.rows), stride = 2 * args.width;
@@ -172,29 +178,29 @@ void run_backward(const LayerNormBackwardArgs<T>& args, const Context& context, 
 }  // namespace
 
 template <>
-void layer_norm_forward(const LayerNormForwardArgs<float>& args, const Context& context) {
+void norm_forward(const NormForwardArgs<float>& args, const Context& context) {
   run_forward(args, context, HWY_DYNAMIC_DISPATCH(forward_float));
 }
 template <>
-void layer_norm_forward(const LayerNormForwardArgs<BFloat16>& args, const Context& context) {
+void norm_forward(const NormForwardArgs<BFloat16>& args, const Context& context) {
   run_forward(args, context, HWY_DYNAMIC_DISPATCH(forward_bfloat16));
 }
 template <>
-void layer_norm_forward(const LayerNormForwardArgs<double>& args, const Context& context) {
-  reference::layer_norm_forward(args, context);
+void norm_forward(const NormForwardArgs<double>& args, const Context& context) {
+  reference::norm_forward(args, context);
 }
 
 template <>
-void layer_norm_backward(const LayerNormBackwardArgs<float>& args, const Context& context) {
+void norm_backward(const NormBackwardArgs<float>& args, const Context& context) {
   run_backward(args, context, HWY_DYNAMIC_DISPATCH(backward_float));
 }
 template <>
-void layer_norm_backward(const LayerNormBackwardArgs<BFloat16>& args, const Context& context) {
+void norm_backward(const NormBackwardArgs<BFloat16>& args, const Context& context) {
   run_backward(args, context, HWY_DYNAMIC_DISPATCH(backward_bfloat16));
 }
 template <>
-void layer_norm_backward(const LayerNormBackwardArgs<double>& args, const Context& context) {
-  reference::layer_norm_backward(args, context);
+void norm_backward(const NormBackwardArgs<double>& args, const Context& context) {
+  reference::norm_backward(args, context);
 }
 
 }  // namespace cpu
