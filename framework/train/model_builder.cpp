@@ -14,22 +14,6 @@ Gate gate_of(GateKind kind) {
   return kind == GateKind::kManticore ? Gate::kManticore : Gate::kTransition;
 }
 
-ProjectorKind kind_of(ProjectorVariant variant) {
-  switch (variant) {
-    case ProjectorVariant::kDefault:
-      return ProjectorKind::kAffine;
-    case ProjectorVariant::kLinear:
-      return ProjectorKind::kLinear;
-    case ProjectorVariant::kLinearSkip:
-      return ProjectorKind::kLinearSkip;
-    case ProjectorVariant::kTwoLayer:
-      return ProjectorKind::kTwoLayer;
-    case ProjectorVariant::kTwoLayerSkip:
-      return ProjectorKind::kTwoLayerSkip;
-  }
-  return ProjectorKind::kLinear;
-}
-
 AlphaParameterisation parameterisation_of(AlphaMethod method) {
   switch (method) {
     case AlphaMethod::kSoftmax:
@@ -97,6 +81,22 @@ StoredModel fresh_component(const StageContext& context, const FamilyRegistry& r
 }
 
 }  // namespace
+
+ProjectorKind projector_kind(ProjectorVariant variant) {
+  switch (variant) {
+    case ProjectorVariant::kDefault:
+      return ProjectorKind::kAffine;
+    case ProjectorVariant::kLinear:
+      return ProjectorKind::kLinear;
+    case ProjectorVariant::kLinearSkip:
+      return ProjectorKind::kLinearSkip;
+    case ProjectorVariant::kTwoLayer:
+      return ProjectorKind::kTwoLayer;
+    case ProjectorVariant::kTwoLayerSkip:
+      return ProjectorKind::kTwoLayerSkip;
+  }
+  return ProjectorKind::kLinear;
+}
 
 std::string model_name(const StageContext& context) {
   const StageConfig& stage = context.stage;
@@ -168,7 +168,7 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
                     .boundaries = {},
                     .width = config.width,
                     .gate = gate_of(config.gate),
-                    .projectors = kind_of(config.projectors),
+                    .projectors = projector_kind(config.projectors),
                     .released_code = config.fidelity == Fidelity::kReleasedCode,
                     .vocabulary = vocabulary,
                     .dtype = dtype});

@@ -25,6 +25,7 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
                        std::int64_t vocabulary);
 
 ProjectorStart projector_start(ProjectorInit init);
+ProjectorKind projector_kind(ProjectorVariant variant);
 
 // Marks as trainable exactly the parameters of the stage's `train` groups. A group that the model
 // does not have is the user's error.

@@ -10,6 +10,7 @@
 #include "framework/hybrid/hybrid_model.h"
 #include "framework/hybrid/single_model.h"
 #include "framework/train/machine.h"
+#include "framework/train/model_builder.h"
 #include "launch/pipeline/dry_run.h"
 
 namespace peryton {
@@ -42,22 +43,6 @@ std::shared_ptr<Component> shape_of(const RunConfig& config, const std::string& 
                        DType::kFloat32);
 }
 
-ProjectorKind kind_of(ProjectorVariant variant) {
-  switch (variant) {
-    case ProjectorVariant::kDefault:
-      return ProjectorKind::kAffine;
-    case ProjectorVariant::kLinear:
-      return ProjectorKind::kLinear;
-    case ProjectorVariant::kLinearSkip:
-      return ProjectorKind::kLinearSkip;
-    case ProjectorVariant::kTwoLayer:
-      return ProjectorKind::kTwoLayer;
-    case ProjectorVariant::kTwoLayerSkip:
-      return ProjectorKind::kTwoLayerSkip;
-  }
-  return ProjectorKind::kLinear;
-}
-
 std::unique_ptr<LanguageModel> model_of(const RunConfig& config, const std::string& name,
                                         const FamilyRegistry& families) {
   if (name != kHybridModel) {
@@ -76,7 +61,7 @@ std::unique_ptr<LanguageModel> model_of(const RunConfig& config, const std::stri
   HybridOptions options;
   options.segments = config.hybrid.segments;
   options.width = config.hybrid.width;
-  options.projectors = kind_of(config.hybrid.projectors);
+  options.projectors = projector_kind(config.hybrid.projectors);
   return std::make_unique<HybridModel>(
       std::move(parts),
       ArchitectureWeights(AlphaParameterisation::kFixed, uniform, DType::kFloat32), options);
