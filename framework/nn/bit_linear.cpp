@@ -23,29 +23,32 @@ BitLinearTerm BitLinear::term(Tape& tape) const {
 
 TernaryPtr BitLinear::ternary(const kernels::Context& context) const {
   if (!options_.quantise) return nullptr;
-  const bool current = cache_->ternary != nullptr && cache_->value == weight_->value.raw() &&
-                       cache_->version == weight_->version;
+  const Parameter& weight = weight_->holder();
+  const bool current = cache_->ternary != nullptr && cache_->value == weight.value.raw() &&
+                       cache_->version == weight.version;
   if (!current) {
-    PERYTON_CHECK(!is_released(*weight_), "{} was packed and its value released", weight_->name);
-    remember(ternary_from_weight(context, weight_->value, mode_));
+    PERYTON_CHECK(!is_released(weight), "{} was packed and its value released", weight.name);
+    remember(ternary_from_weight(context, weight.value, mode_));
   }
   return cache_->ternary;
 }
 
 void BitLinear::set_ternary(TernaryPtr ternary) const {
-  PERYTON_CHECK(weight_->value.shape() == Shape({ternary->shape.rows, ternary->shape.columns}),
-                "{}: {} x {} for {}", weight_->name, ternary->shape.rows, ternary->shape.columns,
-                weight_->value.shape().text());
+  const Shape shape = weight_->holder().value.shape();
+  PERYTON_CHECK(shape == Shape({ternary->shape.rows, ternary->shape.columns}), "{}: {} x {} for {}",
+                weight_->name, ternary->shape.rows, ternary->shape.columns, shape.text());
   remember(std::move(ternary));
 }
 
 void BitLinear::remember(TernaryPtr ternary) const {
-  *cache_ = {std::move(ternary), weight_->value.raw(), weight_->version};
+  const Parameter& weight = weight_->holder();
+  *cache_ = {std::move(ternary), weight.value.raw(), weight.version};
 }
 
 void BitLinear::pack_frozen(const std::function<bool(const Parameter&)>& keep,
                             const kernels::Context& context) const {
-  if (!options_.quantise || weight_->trainable) return;
+  // A shared table stays as it is: others read it.
+  if (!options_.quantise || weight_->trainable || weight_->same_as != nullptr) return;
   const TernaryPtr packed = ternary(context);
   if (keep(*weight_)) return;
   release_value(*weight_);

@@ -44,6 +44,19 @@ TEST(BitLinearLayer, QuantisesOncePerChange) {
   EXPECT_NE(layer.ternary({})->beta, 0.25f);
 }
 
+TEST(BitLinearLayer, ASharedTableIsReadWhereItIsHeldAndNotReleased) {
+  const ParameterPtr holder = parameter(Tensor::full(kFloat, {8, 30}, 0.5));
+  const ParameterPtr name = parameter(Tensor::full(kFloat, {8, 30}, 3));
+  name->same_as = holder;
+  const BitLinear layer(name, nullptr, {});
+  EXPECT_EQ(layer.ternary({})->beta, 0.5f);
+  holder->value.fill(0.25);
+  ++holder->version;
+  EXPECT_EQ(layer.ternary({})->beta, 0.25f);
+  layer.pack_frozen(kKeepNothing);
+  EXPECT_FALSE(is_released(*holder));
+}
+
 TEST(BitLinearLayer, TakesAPublishedTernaryWeightAsItIs) {
   const TernaryPtr published = ternary_from_weight({}, random_normal(kFloat, {8, 30}, 1));
   const ParameterPtr weight = parameter(ternary_dense(*published, kFloat));
