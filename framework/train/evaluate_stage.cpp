@@ -113,6 +113,7 @@ StageResult run_evaluate_stage(StageContext& context) {
   for (const EvaluationRow& row : config.rows) {
     for (const std::string& name : row.models) {
       if (scored.contains(name)) continue;
+      if (asked_to_stop(context)) return {.status = StageStatus::kStopped};
       scored.emplace(name, score(context, registry, rows, name, file->vocabulary_size()));
     }
   }

@@ -64,8 +64,10 @@ StageResult run_fit_projectors_stage(StageContext& context) {
   stored.hybrid->initialise_projectors(ProjectorStart::kIdentity, context.config.run.seed);
   result.extra["initial_loss"]["identity"] = measure();
 
+  if (asked_to_stop(context)) return {.status = StageStatus::kStopped};
   ProjectorFit fit(*stored.hybrid, team);
   collect_rows(context, source, fit);
+  if (asked_to_stop(context)) return {.status = StageStatus::kStopped};
   fit.finish(context.world, context.stage.ridge);
   result.final_loss = result.best_loss = measure();
   result.extra["initial_loss"]["fitted"] = result.final_loss;

@@ -4,10 +4,15 @@
 #include <fstream>
 #include <limits>
 
+#include "framework/comm/communicator.h"
 #include "framework/config/enum_names.h"
 #include "framework/core/error.h"
 
 namespace peryton {
+
+bool asked_to_stop(const StageContext& context) {
+  return context.world.max(std::int64_t{context.stop.load()}) != 0;
+}
 
 nlohmann::json to_json(const StageResult& result) {
   return {{"status", result.status == StageStatus::kDone ? "done" : "stopped"},

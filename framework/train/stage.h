@@ -35,6 +35,10 @@ struct StageContext {
   bool is_terminal = false;  // rank 0 may draw a progress bar on standard error
 };
 
+// Collective: whether any rank was asked to stop. Stages without checkpoints ask between their parts
+// and begin again the next time.
+bool asked_to_stop(const StageContext& context);
+
 enum class StageStatus { kDone, kStopped };
 
 // Rank 0's counts; those of other ranks are ignored. For a resumed stage they are of the whole
@@ -51,7 +55,7 @@ struct StageResult {
   std::int64_t resumed_from = -1;  // step; -1: from the start
   // Files or folders, relative to the stage folder, whose bytes decide whether the stages that
   // follow must run again. Nothing in them may depend on time, place or thread count.
-  std::vector<std::string> outputs;
+  std::vector<std::string> outputs = {};
   nlohmann::json extra =
       nlohmann::json::object();  // what the kind wants to hand on: evaluation rows, alpha, ...
 };
