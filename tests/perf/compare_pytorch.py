@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times Peryton and PyTorch on the same work, in turn, on the same cores; see README.md.
+
+    python3 tests/perf/compare_pytorch.py --build build --rows block,step --repetitions 5
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import venv
+
+HERE = pathlib.Path(__file__).resolve().parent
+ALL_GROUPS = "[alpha,projectors,embeddings,heads,components,norms]"
+# Row: (what, PyTorch's options, our settings, least ratio).
+ROWS = {
+    "block": ("block", [], [], 6.0),
+    "step": ("hybrid", [], [], 3.0),
+    "bf16": ("hybrid", ["--bf16"], ["stages.search.precision=bf16"], 2.5),
+    "full": ("hybrid", ["--full"], ["stages.search.train=" + ALL_GROUPS], None),
+}
+
+
+class Worker:
+    """A process that answers every line with a line of JSON."""
+
+    def __init__(self, command, folder):
+        self.process = subprocess.Popen([str(part) for part in command], cwd=folder, text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.first = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("ended with " + str(self.process.wait()))
+        return json.loads(line)
+
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def python_of(work):
+    """The interpreter with PyTorch: PERYTON_PYTHON, or an environment of our own from PyPI."""
+    if os.environ.get("PERYTON_PYTHON"):
+        return os.environ["PERYTON_PYTHON"]
+    folder = work / "venv"
+    if not (folder / "bin" / "python").exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([folder / "bin" / "pip", "install", "-q", "-r", HERE / "requirements.txt"], check=True)
+    return folder / "bin" / "python"
+
+
+def our_command(row, options, gradients):
+    what, _, settings, _ = ROWS[row]
+    program = options.build.resolve() / "bin" / "step_benchmark"
+    common = ["--gradients", gradients, "--threads", options.threads]
+    if what == "block":
+        return [program, "block", "mamba", "--batch", "block.safetensors", *common]
+    settings = settings + options.set
+    sets = [part for setting in settings for part in ("--set", setting)]
+    return [program, "hybrid", HERE / "hybrid_step.yaml", "--start", "start.safetensors", "--batch",
+            "batch.safetensors", "--vocabulary", "50280", *common, *sets]
+
+
+def start_workers(row, options, python):
+    """Peryton and PyTorch eager and compiled; gradients are compared before anything is timed."""
+    what, settings, _, _ = ROWS[row]
+    ours = options.work / "ours.safetensors"
+    workers = {"Peryton": Worker(our_command(row, options, ours), options.work)}
+    for name in options.against:
+        theirs = options.work / f"{name}.safetensors"
+        command = [python, HERE / "pytorch_twin.py", what, options.work, "--gradients", theirs, "--threads",
+                   options.threads, *settings, *(["--compile"] if name == "compile" else [])]
+        try:
+            workers[name] = Worker(command, options.work)
+        except RuntimeError as error:
+            print(f"{row}: PyTorch {name} does not work here: {error}", file=sys.stderr)
+            continue
+        check(row, name, workers, [python, HERE / "pytorch_twin.py", "compare", ours, theirs])
+    return workers
+
+
+def check(row, name, workers, command):
+    a, b = workers["Peryton"].first["loss"], workers[name].first["loss"]
+    # bfloat16 rounds to 3 digits on both sides, each in its own places: only the loss can be compared.
+    exact = row != "bf16"
+    result = subprocess.run([str(part) for part in command], text=True, capture_output=True)
+    print(f"{row}, PyTorch {name}: loss {a:.6f} and {b:.6f}; {result.stdout.strip()}", file=sys.stderr)
+    if abs(a - b) > (1e-4 if exact else 1e-2) * abs(b) or (exact and result.returncode != 0):
+        sys.exit(f"{row}: Peryton and PyTorch {name} do not compute the same")
+
+
+def time_row(row, options, python):
+    workers = start_workers(row, options, python)
+    times = {name: [] for name in workers}
+    for worker in workers.values():
+        worker.ask("step")  # warm
+    if options.ask:
+        input(f"{row}: ready, Enter to start the timing\n")
+    for _ in range(options.repetitions):
+        for name, worker in workers.items():
+            times[name].append(worker.ask("step")["seconds"])
+    result = {"flops": workers["Peryton"].first["flops"]}
+    for name, worker in workers.items():
+        result[name] = {"seconds": statistics.median(times[name]), "times": times[name],
+                        "peak": worker.ask("memory")["peak"]}
+        worker.close()
+    return result
+
+
+def print_row(row, result):
+    ours = result["Peryton"]
+    others = {name: value for name, value in result.items() if name not in ("Peryton", "flops")}
+    cells = [row, f"{ours['seconds']:.3f} s"]
+    cells += [f"{value['seconds']:.3f} s {name}" for name, value in others.items()]
+    if others:
+        best = min(value["seconds"] for value in others.values())
+        least = ROWS[row][3]
+        cells.append(f"{best / ours['seconds']:.2f}×" + (f" (at least {least}×)" if least else ""))
+        memory = min(value["peak"] for value in others.values())
+        cells.append(f"memory {ours['peak'] / 2**30:.2f} of {memory / 2**30:.2f} GiB: {ours['peak'] / memory:.2f}")
+    cells.append(f"{result['flops'] / ours['seconds'] * 1e-9:.0f} GFLOP/s")
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def print_frozen(results):
+    frozen, full = results["step"], results["full"]
+    flops, times = full["flops"] / frozen["flops"], full["Peryton"]["seconds"] / frozen["Peryton"]["seconds"]
+    print(f"| all trained / frozen | time {times:.2f} | FLOP {flops:.2f} | {times / flops:.0%} (at least 90 %) |")
+
+
+def compare_losses(options, python):
+    """Loss after 200 steps with bfloat16 weights and with float32."""
+    losses = {}
+    for row in ("step", "bf16"):
+        worker = Worker(our_command(row, options, options.work / "ours.safetensors"), options.work)
+        for _ in range(199):
+            losses[row] = worker.ask("step")["loss"]
+        worker.close()
+    print(f"| loss after 200 steps | fp32 {losses['step']:.4f} | bf16 {losses['bf16']:.4f} | "
+          f"{abs(losses['bf16'] / losses['step'] - 1):.2%} apart (at most 1 %) |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, default="build", help="folder built with -DPERYTON_BENCHMARKS=ON")
+    parser.add_argument("--work", type=pathlib.Path, help="where components and the environment go")
+    parser.add_argument("--rows", default="block,step,bf16,full", help="of " + ", ".join(ROWS) + ", losses")
+    parser.add_argument("--against", default="eager,compile", help="PyTorch eager, compile, or nothing")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], help="a setting of hybrid_step.yaml")
+    parser.add_argument("--ask", action="store_true", help="wait for Enter before each timing")
+    options = parser.parse_args()
+    options.against = [name for name in options.against.split(",") if name]
+    options.work = (options.work or options.build / "perf").resolve()
+    options.work.mkdir(parents=True, exist_ok=True)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:options.threads])
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    python = python_of(options.work)
+    if not (options.work / "block.safetensors").exists():
+        subprocess.run([python, HERE / "pytorch_twin.py", "make", options.work], check=True)
+        (options.work / "text.txt").write_text("Not read by the comparison.\n")
+    print(f"{platform.platform()}, {options.threads} threads, medians of {options.repetitions}", flush=True)
+    results = {}
+    for row in options.rows.split(","):
+        if row == "losses":
+            compare_losses(options, python)
+            continue
+        results[row] = time_row(row, options, python)
+        print_row(row, results[row])
+    if "step" in results and "full" in results:
+        print_frozen(results)
+    (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
