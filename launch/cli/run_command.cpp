@@ -19,6 +19,11 @@ std::string yaml_quoted(const std::string& text) {
   return quoted + "'";
 }
 
+void print_line(const std::string& line) {
+  std::fprintf(stderr, "%s\n", line.c_str());
+  std::fflush(stderr);
+}
+
 std::vector<std::string> overrides_of(const options::variables_map& values) {
   std::vector<std::string> overrides;
   if (values.count("set") != 0) overrides = values["set"].as<std::vector<std::string>>();
@@ -43,11 +48,12 @@ int run_command(const std::vector<std::string>& arguments) {
   const auto values = parse_arguments(arguments, spec);
   if (!values) return kExitDone;
   SignalGate signals;
-  const RunConfig config =
+  RunConfig config =
       read_run_config(required(*values, "file", "the YAML file"), overrides_of(*values));
   const Machine machine = this_machine();
   check_world(config, machine);
   check_inputs(config);
+  import_components(config, values->count("dry-run") == 0, print_line);
   const auto executor = make_executor(config, machine);
   if (values->count("dry-run") != 0) {
     std::fputs(dry_run(config, *executor, machine, this_program()).c_str(), stdout);
@@ -56,10 +62,7 @@ int run_command(const std::vector<std::string>& arguments) {
   PipelineOptions options;
   options.program = this_program();
   options.after_stage = write_report;
-  options.say = [](const std::string& line) {
-    std::fprintf(stderr, "%s\n", line.c_str());
-    std::fflush(stderr);
-  };
+  options.say = print_line;
   const int code = run_pipeline(config, *executor, signals, options);
   if (code == kExitDone) std::printf("done: %s\n", (config.run.folder / "report.html").c_str());
   return code;

@@ -30,7 +30,7 @@ void check_inputs(const RunConfig& config) {
     if (!component.pretrained() || is_hub_id(component.from)) continue;
     if (!std::filesystem::exists(component.from)) {
       mistakes.add(component.where, "there is no folder '" + component.from + "'",
-                   "'from' is a folder with config.json and model.safetensors");
+                   "'from' is a folder with config.json and model.safetensors, or a GGUF file");
     }
   }
   mistakes.throw_if_any();

@@ -21,6 +21,13 @@ struct PipelineOptions {
 // Exit codes of the whole program.
 constexpr int kExitDone = 0, kExitFailed = 1, kExitUserInput = 2, kExitStopped = 85;
 
+// Where a component's `from` is a GGUF file: makes a model folder of it in the run folder, unless
+// it is there already, and lets `from` (and the tokenizer, if it was the file's) name that. `say`
+// gets a line for each; may be empty. Without `may_write` (a dry run) a folder that is not there is
+// the user's error.
+void import_components(RunConfig& config, bool may_write,
+                       const std::function<void(const std::string&)>& say = {});
+
 // Locks the run folder, writes config.resolved.yaml, runs what has to run. Returns an exit code;
 // what failed has been said. A folder in use, missing inputs and the like are Errors.
 int run_pipeline(const RunConfig& config, Executor& executor, SignalGate& signals,
