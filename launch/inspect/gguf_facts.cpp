@@ -15,7 +15,7 @@ struct TypeCount {
 };
 
 std::string line(const std::string& label, const std::string& value) {
-  return fmt::format("  {:<12}{}\n", label, value);
+  return fmt::format("  {:<13}{}\n", label, value);
 }
 
 // The architecture's own entries, without its name in front.

@@ -31,11 +31,11 @@ components:
   smol: {{from: "{folder}"}}
   mamba: {{family: mamba2, width: 64, layers: 4}}
 hybrid: {{components: [smol, mamba], segments: 3, gate: transition, embeddings: keep}}
-train: {{sequence: 128, global_batch: 4, validation: {{every: 0, tokens: 2k}}}}
+train: {{sequence: 64, global_batch: 2, validation: {{every: 0, tokens: 256}}}}
 stages:
-  - {{kind: pretrain, each: [mamba], steps: 20, lr: 3e-3}}
-  - {{kind: fit_projectors, tokens: 2k}}
-  - {{kind: search, steps: 6, alpha: {{method: softmax, lr: 2e-2}}}}
+  - {{kind: pretrain, each: [mamba], steps: 8, lr: 3e-3}}
+  - {{kind: fit_projectors, tokens: 512}}
+  - {{kind: search, steps: 4, alpha: {{method: softmax, lr: 2e-2}}}}
   - {{kind: evaluate, bootstrap: 100}}
   - {{kind: generate, models: [smol, search], length: 12, prompts: ["The capital of France is"]}}
 """
