@@ -34,6 +34,12 @@ std::vector<std::vector<std::int32_t>> prompts_of(const StageContext& context,
   return prompts;
 }
 
+// Of a stage, or of a component that no stage made.
+std::filesystem::path model_folder(const StageContext& context, const std::string& name) {
+  const auto made = context.inputs.find(name);
+  return made == context.inputs.end() ? component_folder(context, name) : made->second / "model";
+}
+
 // Samples must be UTF-8: a token can end inside a character.
 std::string printable(const std::string& text) {
   nlohmann::json json = text;
@@ -54,7 +60,7 @@ StageResult run_generate_stage(StageContext& context) {
     nlohmann::ordered_json samples = nlohmann::ordered_json::array();
     for (const std::string& name : config.models) {
       const StoredModel stored =
-          load_model(context.inputs.at(name) / "model", registry,
+          load_model(model_folder(context, name), registry,
                      {.dtype = DType::kFloat32, .vocabulary = tokenizer->vocabulary_size()});
       pack_frozen(stored, /*saved_again=*/false);
       for (const auto& prompt : prompts) {

@@ -57,7 +57,10 @@ INSTANTIATE_TEST_SUITE_P(Architectures, GgufGolden,
 // The families of this build take what they are given, config.json included.
 TEST(GgufImport, FamiliesTakeTheFolders) {
   const FamilyRegistry registry = all_families();
-  for (const auto& [name, family] : {std::pair("gptneox", "gpt_neox"), {"mamba2", "mamba2"}}) {
+  for (const auto& [name, family] : {std::pair("gptneox", "gpt_neox"),
+                                     {"mamba2", "mamba2"},
+                                     {"llama", "llama"},
+                                     {"gpt2", "gpt2"}}) {
     const ScratchFolder scratch;
     import_gguf(kGolden / (std::string(name) + ".gguf"), scratch / "m");
     EXPECT_EQ(load_component(scratch / "m", registry, DType::kFloat32).family, family);
