@@ -162,6 +162,27 @@ TEST(Mmfree, PackedFrozenWeightsChangeNothing) {
   EXPECT_EQ(released, 3u * 6u) << "six matrices a block, and not the head, which was kept";
 }
 
+// A tied head quantises the embedding, wherever that is held (components may share a table), and
+// packing leaves the embedding alone.
+TEST(Mmfree, ATiedHeadFollowsASharedTable) {
+  const Golden golden("packed_documents");
+  const auto own = golden.model({{"tie_word_embeddings", true}});
+  const auto sharing = golden.model({{"tie_word_embeddings", true}});
+  const auto holder = std::make_shared<Parameter>(*own->embedding());
+  sharing->embedding()->same_as = holder;
+  sharing->embedding()->value = Tensor();
+  const TokenBatch batch{golden.expected.load("ids"), {}, 0};
+  const Tensor want = test::logits_of(*own, batch);
+  EXPECT_TRUE(bitwise_equal(test::logits_of(*sharing, batch), want));
+  sharing->pack_frozen([](const Parameter&) { return false; });
+  EXPECT_TRUE(bitwise_equal(test::logits_of(*sharing, batch), want));
+
+  holder->value = holder->value.contiguous_copy();
+  holder->value.slice(0, 0, 5).fill(0.5);
+  ++holder->version;
+  EXPECT_FALSE(bitwise_equal(test::logits_of(*sharing, batch), want));
+}
+
 TEST(Mmfree, NamesAreThePublishedOnes) {
   const Golden golden("no_lower_bound");
   std::vector<std::string> names;
