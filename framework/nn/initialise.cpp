@@ -5,8 +5,6 @@
 #include <cmath>
 #include <string_view>
 
-#include "framework/core/rng.h"
-
 namespace peryton {
 namespace {
 
@@ -16,27 +14,34 @@ std::uint64_t stream_of(std::string_view name) {  // FNV-1a
   return hash;
 }
 
-template <class F>
-void fill(const Parameter& parameter, F&& value) {
-  dispatch_float(parameter.value.dtype(), "initialise", [&](auto tag) {
+}  // namespace
+
+void fill_random(const Parameter& parameter, std::uint64_t seed,
+                 const std::function<double(const Rng&, std::uint64_t)>& value) {
+  const Rng rng(seed, RandomPurpose::kInitialisation, stream_of(parameter.name));
+  dispatch_float(parameter.value.dtype(), "fill_random", [&](auto tag) {
     using T = typename decltype(tag)::type;
     std::uint64_t index = 0;
     for (T& element : parameter.value.values<T>()) {
-      element = static_cast<T>(static_cast<compute_t<T>>(value(index++)));
+      element = static_cast<T>(static_cast<compute_t<T>>(value(rng, index++)));
     }
   });
 }
 
-}  // namespace
-
 void fill_normal(const Parameter& parameter, std::uint64_t seed, double deviation) {
-  const Rng rng(seed, RandomPurpose::kInitialisation, stream_of(parameter.name));
-  fill(parameter, [&](std::uint64_t i) { return deviation * rng.normal(i); });
+  fill_random(parameter, seed,
+              [&](const Rng& rng, std::uint64_t i) { return deviation * rng.normal(i); });
 }
 
 void fill_uniform(const Parameter& parameter, std::uint64_t seed, double bound) {
-  const Rng rng(seed, RandomPurpose::kInitialisation, stream_of(parameter.name));
-  fill(parameter, [&](std::uint64_t i) { return bound * (2 * rng.uniform(i) - 1); });
+  fill_random(parameter, seed,
+              [&](const Rng& rng, std::uint64_t i) { return bound * (2 * rng.uniform(i) - 1); });
+}
+
+double time_step_bias(double low, double high, double floor, double uniform) {
+  const double drawn = std::exp(std::log(low) + uniform * (std::log(high) - std::log(low)));
+  const double step = std::max(drawn, floor);
+  return step + std::log(-std::expm1(-step));
 }
 
 void initialise_decoder(const std::vector<ParameterPtr>& parameters, std::uint64_t seed,

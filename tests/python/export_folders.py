@@ -53,13 +53,17 @@ def from_family_case(source, folder):
     """A hybrid of one component alone; its projectors exist and have no say."""
     import torch
     own = json.loads((source / "config.json").read_text())
-    depth, width, rows = own["num_hidden_layers"], own["hidden_size"], own["vocab_size"]
+    of = lambda *names: next(own[name] for name in names if name in own)
+    depth, width = of("num_hidden_layers", "num_layers", "n_layer"), of("hidden_size", "n_embd")
+    rows = own["vocab_size"]
     config = {
         "model_type": "peryton", "components": [{"name": "only", "config": own}], "segments": [[0, depth]],
         "width": width, "gate": "transition", "alpha": [[1.0]], "projectors": "linear", "embeddings": "keep",
         "vocabulary": rows, "vocab_size": rows, "fidelity": "ours"}
     projectors = {f"projectors.0.only.{side}.{kind}": torch.randn(*shape)
                   for side in ("in", "out") for kind, shape in (("weight", (width, width)), ("bias", (width,)))}
-    buffers = ("attention.bias", "attention.masked_bias", "rotary_emb.inv_freq")
-    tensors = {key: value.float() for key, value in load_tensors(source).items() if not key.endswith(buffers)}
+    buffers = (".attention.bias", ".attn.bias", ".masked_bias", "rotary_emb.inv_freq")
+    bare = ("wte.", "wpe.", "h.", "ln_f.")  # an export writes the model's prefix
+    tensors = {"transformer." * key.startswith(bare) + key: value.float() if value.is_floating_point() else value
+               for key, value in load_tensors(source).items() if not key.endswith(buffers)}
     return write(folder, config, {"only": tensors}, projectors)

@@ -97,7 +97,8 @@ class ModelingTest(unittest.TestCase):
                 with torch.no_grad():
                     self.assert_close(model(values["ids"].long()).logits, values["logits"])
                 prompt = values["prompt"].long()
-                tokens = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=16,
+                count = values["greedy"].shape[1]
+                tokens = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=count,
                                         do_sample=False, eos_token_id=-1, pad_token_id=0)
                 self.assertEqual(tokens[:, 9:].tolist(), values["greedy"].tolist())
 

@@ -12,7 +12,8 @@ from torch import nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from .components_peryton import Call, PerytonCache, make_component
+from .component_base_peryton import Call, PerytonCache
+from .components_peryton import make_component
 from .configuration_peryton import PerytonConfig
 
 
@@ -79,7 +80,8 @@ class PerytonForCausalLM(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_cache_class = True
     _is_stateful = True  # the cache cannot be rolled back
-    _no_split_modules = ["GPTNeoXLayer", "Mamba2Block"]
+    _no_split_modules = ["GPT2Block", "GPTNeoBlock", "GPTNeoXLayer", "LlamaDecoderLayer", "Mamba2Block",
+                         "MambaBlock", "MistralDecoderLayer"]
 
     def __init__(self, config):
         super().__init__(config)
@@ -145,7 +147,7 @@ class PerytonForCausalLM(PreTrainedModel, GenerationMixin):
 
     def _hidden(self, ids, call):
         alpha, parts = self.config.alpha, [self.components[name] for name in self.names]
-        h = self._mix(alpha[0], [lambda part=part: _resize(part.embed(ids), self.config.width) for part in parts])
+        h = self._mix(alpha[0], [lambda part=part: _resize(part.embed(ids, call), self.config.width) for part in parts])
         for i, row in enumerate(alpha):
             h = self._mix(row, [lambda k=k: self._visit(i, k, h, call) for k in range(len(parts))])
         return h

@@ -1,10 +1,11 @@
-// Gradients of the three ops of a Mamba-2 mixer against central differences, and what they leave
+// Gradients of the ops of Mamba and Mamba-2 mixers against central differences, and what they leave
 // out for frozen weights.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include "framework/ops/causal_conv1d.h"
 #include "framework/ops/gated_rms_norm.h"
+#include "framework/ops/selective_scan.h"
 #include "framework/ops/ssd.h"
 #include "tests/support/finite_difference.h"
 
@@ -52,6 +53,21 @@ TEST(GatedRmsNorm, Gradients) {
                           random_normal(kDouble, {2, 3, 9}, 2).slice(-1, 2, 8),
                           random_normal(kDouble, {6}, 3)});
     }
+  }
+}
+
+TEST(SelectiveScan, Gradients) {
+  for (const bool documents : {false, true}) {
+    SelectiveScanOptions options;
+    if (documents) options.document_start = two_documents(2, 7, 4);
+    const auto f = [&](Tape& tape, const std::vector<Variable>& v) {
+      return selective_scan(tape, {v[0], v[1], v[2], v[3], v[4], v[5], v[6]}, options);
+    };
+    check_gradients(
+        f, {random_normal(kDouble, {2, 7, 8}, 1).slice(-1, 2, 7),
+            random_normal(kDouble, {2, 7, 5}, 2), random_normal(kDouble, {2, 7, 3}, 3),
+            random_normal(kDouble, {2, 7, 6}, 4).slice(-1, 1, 4), random_normal(kDouble, {5, 3}, 5),
+            random_normal(kDouble, {5}, 6), random_normal(kDouble, {5}, 7)});
   }
 }
 

@@ -64,6 +64,14 @@ def _gpt_neo(**changes):
     return base | changes
 
 
+def _mamba(**changes):
+    base = dict(
+        vocab_size=80, hidden_size=32, num_hidden_layers=2, state_size=6, expand=2, conv_kernel=4,
+        layer_norm_epsilon=1e-5, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+    )
+    return base | changes
+
+
 _PACKED = ((17, 20), (5, 1, 31))
 
 GPT_NEOX = [
@@ -159,4 +167,17 @@ GPT_NEO = [
          dtype="bfloat16"),
 ]
 
-CASES = GPT_NEOX + MAMBA2 + LLAMA + GPT2 + GPT_NEO
+MAMBA = [
+    Case("mamba", "tied", 81, _mamba(), documents=_PACKED),
+    Case("mamba", "biases_untied_wide", 82, _mamba(
+        hidden_size=20, state_size=16, num_hidden_layers=3, expand=3, conv_kernel=3, use_bias=True, use_conv_bias=False,
+        time_step_rank=5, tie_word_embeddings=False, layer_norm_epsilon=1e-4), length=70),
+    Case("mamba", "missing_keys_f16", 83, _mamba(state_size=16), dtype="float16", layout="missing_keys"),
+    Case("mamba", "mamba_ssm_bf16", 84, _mamba(
+        hidden_size=24, state_size=12, vocab_size=72, tie_word_embeddings=False), dtype="bfloat16", layout="mamba_ssm",
+        mamba_ssm=dict(
+            d_model=24, n_layer=2, vocab_size=70, ssm_cfg={"d_state": 12}, rms_norm=True, residual_in_fp32=True,
+            fused_add_norm=True, pad_vocab_size_multiple=8, tie_embeddings=False)),
+]
+
+CASES = GPT_NEOX + MAMBA2 + LLAMA + GPT2 + GPT_NEO + MAMBA
