@@ -118,6 +118,10 @@ Config read_config(const nlohmann::json& json, const std::string& where) {
 
 nlohmann::json write_config(const Config& c) {
   nlohmann::json json = c.special_ids;
+  // Those of transformers' class lie beyond other vocabularies.
+  for (const char* key : {"bos_token_id", "eos_token_id"}) {
+    if (!json.contains(key)) json[key] = nullptr;
+  }
   json["architectures"] = {"BitNetForCausalLM"};
   json["model_type"] = "bitnet";
   json["hidden_size"] = c.width;
