@@ -26,6 +26,27 @@ void add_into(const kernels::Context& context, const Tensor& target, const Tenso
   });
 }
 
+// a + b as a new tensor, in one pass.
+Tensor sum(const kernels::Context& context, const Tensor& a, const Tensor& b) {
+  const Tensor left = a.rows(), right = b.to(a.dtype()).rows();
+  const Tensor result = Tensor::empty(a.dtype(), a.shape());
+  dispatch_float(a.dtype(), "add_gradient", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = compute_t<T>;
+    const kernels::WeightedSumTerm<T> terms[] = {
+        {left.data<T>(), left.size(1), left.stride(0), C(1)},
+        {right.data<T>(), right.size(1), right.stride(0), C(1)}};
+    kernels::cpu::weighted_sum<T>({.terms = terms,
+                                   .count = 2,
+                                   .out = result.data<T>(),
+                                   .rows = left.size(0),
+                                   .width = left.size(1),
+                                   .stride = left.size(1)},
+                                  context);
+  });
+  return result;
+}
+
 }  // namespace
 
 Variable Tape::constant(Tensor value) {
@@ -82,6 +103,11 @@ void Tape::add_gradient(const GradientSlot& slot, const Tensor& gradient) {
   if (state.parameter == nullptr && !state.gradient.defined()) {
     state.gradient = gradient;
     state.gradient_is_shared = true;
+    return;
+  }
+  if (state.gradient_is_shared) {
+    state.gradient = sum(context_, state.gradient, gradient);
+    state.gradient_is_shared = false;
     return;
   }
   add_into(context_, gradient_to_add_into(slot), gradient.as_contiguous());

@@ -2,6 +2,7 @@
 #include "framework/core/memory.h"
 
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <new>
@@ -30,11 +31,24 @@ Meter& meter() {
   return instance;
 }
 
+// Large tensors lie on huge pages where the system gives them to those who ask: a fault per 2 MiB
+// instead of 512, and a product of matrices misses few translations of addresses. Neighbours in
+// the same pages are asked for as well, which changes nothing but their speed.
+void ask_for_huge_pages(std::byte* data, std::int64_t bytes) {
+  constexpr std::int64_t kHugePage = 2 << 20;
+  if (bytes < kHugePage) return;
+  const auto address = reinterpret_cast<std::uintptr_t>(data);
+  const std::uintptr_t begin = address / kHugePage * kHugePage;
+  madvise(reinterpret_cast<void*>(begin), address + static_cast<std::uintptr_t>(bytes) - begin,
+          MADV_HUGEPAGE);
+}
+
 }  // namespace
 
 std::shared_ptr<Buffer> Buffer::allocate(std::int64_t bytes) {
   auto* data = static_cast<std::byte*>(
       ::operator new(static_cast<std::size_t>(bytes > 0 ? bytes : 1), kAlignment));
+  ask_for_huge_pages(data, bytes);
   meter().add(bytes);
   return std::shared_ptr<Buffer>(new Buffer(data, bytes, nullptr, true));
 }

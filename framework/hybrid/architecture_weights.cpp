@@ -78,7 +78,7 @@ Variable ArchitectureWeights::realise(Tape& tape, std::int64_t segment, std::int
   const std::vector<double> alpha =
       softmax(to_doubles(stored.value()), noise(segment, step), temperature_);
   return tape.record(
-      from_doubles(alpha, stored.dtype()), {stored},
+      from_doubles(alpha, DType::kFloat64), {stored},
       [alpha, to = stored.slot(), temperature = temperature_, &tape](const Tensor& d) {
         // d_a_j = alpha_j (g_j - sum_k alpha_k g_k) / temperature
         const std::vector<double> g = to_doubles(d);

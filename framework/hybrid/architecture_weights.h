@@ -25,7 +25,8 @@ class ArchitectureWeights {
                       const std::vector<std::vector<double>>& values, DType dtype,
                       double temperature = 1.0, std::uint64_t seed = 0);
 
-  // alpha of a segment, [K]. Gumbel noise is keyed by (seed, step, segment, component): one draw
+  // alpha of a segment, [K]; of logits in double, because much of the gradient of alpha cancels on
+  // its way to them. Gumbel noise is keyed by (seed, step, segment, component): one draw
   // per step and segment, the same on every rank; step < 0 draws none.
   Variable realise(Tape& tape, std::int64_t segment, std::int64_t step) const;
 

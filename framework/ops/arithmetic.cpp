@@ -35,6 +35,22 @@ Tensor weighted_sum_of(const kernels::Context& context, const std::vector<Tensor
   return out;
 }
 
+void copy_columns(const kernels::Context& context, const Tensor& from, const Tensor& to) {
+  dispatch_float(to.dtype(), "split_columns", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const Tensor source = from.rows(), target = to.rows();
+    const kernels::WeightedSumTerm<T> term{source.data<T>(), source.size(1), source.stride(0),
+                                           compute_t<T>(1)};
+    kernels::cpu::weighted_sum<T>({.terms = &term,
+                                   .count = 1,
+                                   .out = target.data<T>(),
+                                   .rows = target.size(0),
+                                   .width = target.size(1),
+                                   .stride = target.stride(0)},
+                                  context);
+  });
+}
+
 double dot(const kernels::Context& context, const Tensor& a, const Tensor& b, std::int64_t width) {
   const Tensor x = a.rows(), y = b.rows();
   return dispatch_float(a.dtype(), "dot", [&](auto tag) {
@@ -67,6 +83,42 @@ Variable slice_last(Tape& tape, const Variable& x, std::int64_t begin, std::int6
   return tape.record(
       x.value().slice(-1, begin, end), {x},
       [=, &tape, to = x.slot()](const Tensor& d) { tape.add_gradient_slice(to, d, begin); });
+}
+
+std::vector<Variable> split_columns(Tape& tape, const Variable& x,
+                                    const std::vector<std::int64_t>& widths) {
+  struct Collected {
+    Tensor d_x;
+    std::vector<bool> written;
+  };
+  const auto collected = std::make_shared<Collected>();
+  collected->written.resize(widths.size());
+  const Shape shape = x.shape();
+  const DType dtype = x.dtype();
+  // Runs after the pieces, which are recorded after it.
+  const Variable whole = tape.record(x.value(), {x}, [=, &tape, to = x.slot()](const Tensor& d_x) {
+    std::int64_t begin = 0;
+    for (std::size_t i = 0; i < widths.size(); begin += widths[i++]) {
+      if (!collected->written[i]) d_x.slice(-1, begin, begin + widths[i]).fill(0);
+    }
+    tape.add_gradient(to, d_x);
+  });
+  std::vector<Variable> pieces;
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < widths.size(); begin += widths[i++]) {
+    const std::int64_t end = begin + widths[i];
+    const auto backward = [=, &tape, to = whole.slot()](const Tensor& d) {
+      if (!collected->d_x.defined()) {
+        collected->d_x = Tensor::empty(dtype, shape);
+        tape.add_gradient(to, collected->d_x);
+      }
+      copy_columns(tape.context(), d, collected->d_x.slice(-1, begin, end));
+      collected->written[i] = true;
+    };
+    pieces.push_back(tape.record(x.value().slice(-1, begin, end), {whole}, backward));
+  }
+  PERYTON_CHECK(begin == x.size(-1), "pieces of {} of {}", begin, x.shape().text());
+  return pieces;
 }
 
 Variable reshape(Tape& tape, const Variable& x, const Shape& shape) {

@@ -14,6 +14,11 @@ Variable add(Tape& tape, const Variable& a, const Variable& b);
 // x[.., begin:end] as a view; the gradient is added into those columns of x's gradient.
 Variable slice_last(Tape& tape, const Variable& x, std::int64_t begin, std::int64_t end);
 
+// Consecutive columns of x as views, so many of each width. Their gradients are copied side by side
+// into one tensor, which slices taken one by one would add into a cleared one.
+std::vector<Variable> split_columns(Tape& tape, const Variable& x,
+                                    const std::vector<std::int64_t>& widths);
+
 // The same elements under another shape; x must be contiguous.
 Variable reshape(Tape& tape, const Variable& x, const Shape& shape);
 

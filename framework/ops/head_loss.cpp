@@ -24,15 +24,19 @@ struct Term {
   double coefficient = 1;
 };
 
+// One term is mixed where its logits lie. Chunks are nearly equal multiples of 128 rows.
 std::int64_t chunk_rows(std::int64_t tokens, std::int64_t vocabulary, std::size_t terms,
                         DType dtype) {
-  const std::int64_t row_bytes = vocabulary * size_of(dtype) * static_cast<std::int64_t>(terms + 1);
-  const std::int64_t rows = std::max(kFewestRows, kChunkBytes / row_bytes / 128 * 128);
-  return std::min(tokens, rows);
+  const auto matrices = static_cast<std::int64_t>(terms > 1 ? terms + 1 : 1);
+  const std::int64_t row_bytes = vocabulary * size_of(dtype) * matrices;
+  const std::int64_t most = std::max(kFewestRows, kChunkBytes / row_bytes / 128 * 128);
+  const std::int64_t chunks = std::max<std::int64_t>(1, kernels::divide_up(tokens, most));
+  return std::min(tokens, kernels::divide_up(tokens, chunks * 128) * 128);
 }
 
 struct Chunk {
   std::int64_t begin, end;
+  bool first;
   Tensor mixed;  // [rows, vocabulary]
   double* nll;
   std::vector<double>* d_coefficients;  // [K], or null
@@ -90,9 +94,10 @@ void run_chunk(const kernels::Context& context, const HeadLossArgs& args, std::v
                      {.alpha = term.coefficient * args.scale});
     }
     if (term.d_weight.defined()) {
-      matrix_product(
-          context, d_mixed, term.hidden.slice(0, chunk.begin, chunk.end), term.d_weight,
-          {.transpose_a = true, .alpha = term.coefficient * args.scale, .accumulate = true});
+      matrix_product(context, d_mixed, term.hidden.slice(0, chunk.begin, chunk.end), term.d_weight,
+                     {.transpose_a = true,
+                      .alpha = term.coefficient * args.scale,
+                      .accumulate = !chunk.first});
     }
   }
 }
@@ -155,7 +160,7 @@ std::vector<Term> make_terms(const HeadLossArgs& args, const std::vector<std::si
     if (read) term.logits = Tensor::empty(dtype, {chunk, args.vocabulary});
     if (record && term.coefficient != 0) {
       if (hidden.needs_gradient()) term.d_hidden = Tensor::empty(dtype, {tokens, hidden.size(-1)});
-      if (weight.needs_gradient()) term.d_weight = Tensor::zeros(dtype, term.weight.shape());
+      if (weight.needs_gradient()) term.d_weight = Tensor::empty(dtype, term.weight.shape());
     }
     terms.push_back(std::move(term));
   }
@@ -179,11 +184,15 @@ HeadLoss head_loss(Tape& tape, const HeadLossArgs& args) {
   HeadLoss result;
   result.nll.resize(static_cast<std::size_t>(tokens));
   std::vector<double> slopes(terms.size());
-  const Tensor mixed = Tensor::empty(dtype, {rows, args.vocabulary});
+  const bool in_place =
+      terms.size() == 1 && terms.front().coefficient != 0 && dtype == DType::kFloat32;
+  const Tensor mixed =
+      in_place ? terms.front().logits : Tensor::empty(dtype, {rows, args.vocabulary});
   for (std::int64_t begin = 0; begin < tokens; begin += rows) {
     run_chunk(tape.context(), args, terms,
               {.begin = begin,
                .end = std::min(tokens, begin + rows),
+               .first = begin == 0,
                .mixed = mixed,
                .nll = result.nll.data() + begin,
                .d_coefficients = record && args.coefficients.needs_gradient() ? &slopes : nullptr,

@@ -23,10 +23,12 @@ struct CrossEntropyArgs {
   std::int64_t rows, vocabulary;
   const std::int32_t* targets;  // [rows]
   const float* weights;         // [rows], or null for 1
-  T* mixed;                     // [rows, vocabulary] contiguous: scratch, holds dz afterwards
-  double* nll;                  // [rows], unweighted; 0 without a target
-  double* d_coefficients;       // [rows, count], or null; a null logits pointer gives 0
-  bool gradient;                // false: mixed holds z afterwards, not dz
+  // [rows, vocabulary] contiguous: scratch, holds dz afterwards. In float it may be the only matrix
+  // of logits itself.
+  T* mixed;
+  double* nll;             // [rows], unweighted; 0 without a target
+  double* d_coefficients;  // [rows, count], or null; a null logits pointer gives 0
+  bool gradient;           // false: mixed holds z afterwards, not dz
 };
 
 namespace cpu {

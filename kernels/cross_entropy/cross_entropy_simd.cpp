@@ -47,27 +47,37 @@ float mix_row(const CrossEntropyArgs<float>& args, std::int64_t row, float* z) {
   return top;
 }
 
-// to = exp(z - top); returns their sum, kept in double over blocks so that long vocabularies stay
-// exact.
-double exponentials(const float* z, float* to, std::int64_t n, float top) {
+struct ExponentialSums {
+  double plain = 0;     // sum exp(z - top)
+  double weighted = 0;  // sum exp(z - top) (z - top)
+};
+
+// to = exp(z - top), which may be z; sums are kept in double over blocks so that long vocabularies
+// stay exact.
+ExponentialSums exponentials(const float* z, float* to, std::int64_t n, float top) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto shift = hn::Set(d, top);
-  double total = 0;
+  ExponentialSums total;
   std::int64_t v = 0;
   while (v + lanes <= n) {
-    auto sum = hn::Zero(d);
+    auto sum = hn::Zero(d), weighted = hn::Zero(d);
     const std::int64_t end = std::min(n - lanes, v + 512);
     for (; v <= end; v += lanes) {
-      const auto e = hn::Exp(d, hn::Sub(hn::LoadU(d, z + v), shift));
+      const auto below = hn::Sub(hn::LoadU(d, z + v), shift);
+      const auto e = hn::Exp(d, below);
       hn::StoreU(e, d, to + v);
       sum = hn::Add(sum, e);
+      weighted = hn::MulAdd(e, below, weighted);
     }
-    total += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+    total.plain += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+    total.weighted += static_cast<double>(hn::GetLane(hn::SumOfLanes(d, weighted)));
   }
   for (; v < n; ++v) {
-    to[v] = std::exp(z[v] - top);
-    total += static_cast<double>(to[v]);
+    const float below = z[v] - top;
+    to[v] = std::exp(below);
+    total.plain += static_cast<double>(to[v]);
+    total.weighted += static_cast<double>(to[v]) * static_cast<double>(below);
   }
   return total;
 }
@@ -92,14 +102,20 @@ void gradient_row(const CrossEntropyArgs<float>& args, std::int64_t row) {
   const float top = mix_row(args, row, z);
   const std::int32_t target = args.targets[row];
   const float at_target = target < 0 ? 0 : z[target];
-  const double sum = exponentials(z, z, args.vocabulary, top);
-  args.nll[row] =
-      target < 0 ? 0 : static_cast<double>(top) + std::log(sum) - static_cast<double>(at_target);
+  const ExponentialSums sums = exponentials(z, z, args.vocabulary, top);
+  const double above = static_cast<double>(at_target) - static_cast<double>(top);
+  args.nll[row] = target < 0 ? 0 : std::log(sums.plain) - above;
   const float weight = target < 0 ? 0.0f : (args.weights == nullptr ? 1.0f : args.weights[row]);
-  const auto scale = static_cast<float>(static_cast<double>(weight) / sum);
+  const auto scale = static_cast<float>(static_cast<double>(weight) / sums.plain);
   for (std::int64_t v = 0; v < args.vocabulary; ++v) z[v] *= scale;
   if (target >= 0) z[target] -= weight;
   if (args.d_coefficients == nullptr) return;
+  if (args.logits[0] == args.mixed) {
+    // The logits are overwritten. sum_v dz_v z_v does not change when z is shifted by its maximum.
+    const double slope = static_cast<double>(weight) * (sums.weighted / sums.plain - above);
+    args.d_coefficients[row] = target < 0 ? 0 : slope / static_cast<double>(args.coefficients[0]);
+    return;
+  }
   for (std::int64_t k = 0; k < args.count; ++k) {
     args.d_coefficients[row * args.count + k] =
         args.logits[k] == nullptr ? 0
@@ -113,7 +129,7 @@ double sum_of_exponentials(const float* z, std::int64_t n, float top) {
   float window[1024];
   double total = 0;
   for (std::int64_t v = 0; v < n; v += 1024) {
-    total += exponentials(z + v, window, std::min<std::int64_t>(1024, n - v), top);
+    total += exponentials(z + v, window, std::min<std::int64_t>(1024, n - v), top).plain;
   }
   return total;
 }

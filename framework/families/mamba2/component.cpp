@@ -54,16 +54,15 @@ Variable Mamba2::run_block(const ForwardContext& context, const Block& block, St
   const Config& c = config_;
   Tape& tape = context.tape;
   const Variable projected = block.in_proj(tape, block.norm(tape, hidden));
-  const std::int64_t convolved = c.inner() + c.conv_channels();
-  const Variable z = slice_last(tape, projected, 0, c.inner());
-  const Variable dt = slice_last(tape, projected, convolved, c.projected());
+  const std::vector<Variable> parts =
+      split_columns(tape, projected, {c.inner(), c.conv_channels(), c.heads});
+  const Variable &z = parts[0], &dt = parts[2];
 
   CausalConv1dOptions conv;
   conv.document_start = context.batch.document_start;
   if (state != nullptr) conv.halo = state->halo;
-  const Variable xbc =
-      causal_conv1d(tape, slice_last(tape, projected, c.inner(), convolved),
-                    tape.parameter(*block.conv_weight), optional(tape, block.conv_bias), conv);
+  const Variable xbc = causal_conv1d(tape, parts[1], tape.parameter(*block.conv_weight),
+                                     optional(tape, block.conv_bias), conv);
   SsdOptions scan;
   scan.heads = c.heads;
   scan.head_dim = c.head_dim;

@@ -7,6 +7,8 @@
 
 #include <numeric>
 
+#include "framework/families/import.h"
+#include "framework/hybrid/fresh_tables.h"
 #include "framework/hybrid/segments.h"
 #include "framework/hybrid/single_model.h"
 #include "framework/optim/adamw.h"
@@ -91,6 +93,58 @@ TEST(HybridModel, FrozenParametersAreUntouchedAndCostNothing) {
   EXPECT_GE(train_one_step(full, true).peak_bytes - result.peak_bytes, 4 * frozen);
 }
 
+// Two components of one width with equal new tables, or with one.
+std::unique_ptr<HybridModel> with_tables(bool shared) {
+  const FamilyRegistry registry = all_families();
+  const std::filesystem::path folder = std::filesystem::path(PERYTON_GOLDEN_DIR) / "hybrid";
+  std::vector<HybridPart> parts;
+  for (const std::string name : {"twin", "mamba"}) {
+    LoadedComponent loaded =
+        load_component(folder / "components" / name, registry, DType::kFloat32);
+    parts.push_back(
+        {name, with_fresh_tables(registry.by_name(loaded.family), *loaded.component, 90, 7)});
+  }
+  if (shared) share_table(*parts[1].component, *parts[0].component);
+  HybridOptions options;
+  options.segments = 2;
+  auto model =
+      std::make_unique<HybridModel>(std::move(parts),
+                                    ArchitectureWeights(AlphaParameterisation::kSoftmax,
+                                                        {{0.3, 0.7}, {0.6, 0.4}}, DType::kFloat32),
+                                    options);
+  model->initialise_projectors(ProjectorStart::kRandom, 3);
+  test::make_all_trainable(*model);
+  return model;
+}
+
+TEST(HybridModel, SharedTableIsOneParameterWithTheSumOfTheGradients) {
+  const auto expected = test::load_golden_hybrid("transition_two", AlphaParameterisation::kFixed);
+  LossRequest request = test::golden_request(expected.expected);
+  for (std::int32_t& id : request.batch.ids.values<std::int32_t>()) id %= 90;
+  for (std::int32_t& id : request.targets.values<std::int32_t>()) id = id < 0 ? id : id % 90;
+  std::map<std::string, Tensor> gradients[2];
+  double losses[2];
+  for (const bool shared : {false, true}) {
+    const auto model = with_tables(shared);
+    Tape tape(kOneThread);
+    const HeadLoss loss = model->loss(tape, request);
+    tape.backward(loss.loss);
+    losses[shared] = loss.loss.value().item();
+    for (const ParameterPtr& p : model->parameters()) gradients[shared][p->name] = p->gradient;
+  }
+  const std::string held = "components.twin.gpt_neox.embed_in.weight";
+  const std::string other = "components.mamba.backbone.embeddings.weight";
+  EXPECT_NEAR(losses[1], losses[0], 1e-6 * losses[0]);
+  ASSERT_EQ(gradients[1].size() + 1, gradients[0].size());
+  EXPECT_FALSE(gradients[1].contains(other));
+  const auto one = gradients[0].at(held).values<float>(),
+             two = gradients[0].at(other).values<float>();
+  for (std::size_t i = 0; i < one.size(); ++i) one[i] += two[i];
+  for (const auto& [name, gradient] : gradients[1]) {
+    EXPECT_LE(test::relative_error(gradient, gradients[0].at(name)), 2e-5) << name;
+  }
+}
+
 TEST(HybridModel, GenerationEqualsPrefill) {
   for (const std::string name : {"transition_two", "manticore_three"}) {
     test::GoldenHybrid golden = test::load_golden_hybrid(name, AlphaParameterisation::kFixed);
@@ -146,8 +200,8 @@ TEST(ArchitectureWeights, GumbelIsDrawnOncePerStepAndSegment) {
   EXPECT_FALSE(test::bitwise_equal(drawn, weights.realise(tape, 1, 5).value()));
   EXPECT_FALSE(test::bitwise_equal(drawn, weights.realise(tape, 0, 6).value()));
   const Tensor quiet = weights.realise(tape, 0, -1).value();
-  for (const float value : quiet.values<float>()) EXPECT_NEAR(value, 1.0 / 3, 1e-6);
-  const auto noisy = drawn.values<float>();
+  for (const double value : quiet.values<double>()) EXPECT_NEAR(value, 1.0 / 3, 1e-6);
+  const auto noisy = drawn.values<double>();
   EXPECT_NEAR(std::accumulate(noisy.begin(), noisy.end(), 0.0), 1.0, 1e-6);
 }
 

@@ -79,6 +79,13 @@ TEST(ArithmeticOps, Gradients) {
         return split_last(tape, reshape(tape, in[0], {6, 4}), {2, 2});
       },
       {normal({2, 3, 4}, 8)});
+  // The middle piece is not used, the first one twice.
+  check_gradients(
+      [](Tape& tape, const auto& in) {
+        const auto pieces = split_columns(tape, in[0], {2, 1, 2});
+        return add(tape, add(tape, pieces[0], pieces[2]), pieces[0]);
+      },
+      {normal({2, 3, 5}, 9)});
 }
 
 TEST(ArithmeticOps, WeightOneCopiesToTheBit) {
@@ -121,29 +128,51 @@ TEST(HeadLossOp, Gradients) {
                    normal({2}, 5)});
 }
 
+TEST(HeadLossOp, TermsWithOneProductShareIt) {
+  check_gradients(
+      [](Tape& tape, const auto& in) {
+        return head_loss(tape, two_heads({in[0], in[1], in[0], in[1], in[2]}, 7)).loss;
+      },
+      {normal({2, 3, 4}, 1), normal({7, 4}, 2), normal({2}, 3)});
+}
+
+// Loss and gradients of hidden states, head and coefficient.
+struct Slopes {
+  double loss;
+  Tensor hidden, head, coefficient;
+};
+
 TEST(HeadLossOp, FloatFollowsDoubleAndChunks) {
-  const std::int64_t tokens = 700, vocabulary = 1001, width = 24;  // several chunks at float
+  const std::int64_t tokens = 640, vocabulary = 65536, width = 3;  // two chunks at float
   std::vector<std::int32_t> targets;
-  for (std::int64_t t = 0; t < tokens; ++t)
-    targets.push_back(static_cast<std::int32_t>(t * 37 % vocabulary));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    targets.push_back(t % 50 == 7 ? -1 : static_cast<std::int32_t>(t * 37 % vocabulary));
+  }
   const auto run = [&](DType dtype, int threads) {
     Tape tape({.device = {}, .threads = threads});
     HeadLossArgs args;
     const Variable h = tape.input(normal({tokens, width}, 1).to(dtype));
-    args.terms = {{h, tape.constant(normal({vocabulary, width}, 2).to(dtype))}};
+    const Variable head = tape.input(normal({vocabulary, width}, 2).to(dtype));
+    args.coefficients = tape.input(Tensor::full(dtype, {1}, 0.7));
+    args.terms = {{h, head}};
     args.vocabulary = vocabulary;
     args.targets = Tensor::from_values<std::int32_t>({tokens}, targets);
     args.scale = 1.0 / static_cast<double>(tokens);
     const HeadLoss loss = head_loss(tape, args);
     tape.backward(loss.loss);
-    return std::pair(loss.loss.value().item(), h.gradient());
+    return Slopes{loss.loss.value().item(), h.gradient(), head.gradient(),
+                  args.coefficients.gradient()};
   };
-  const auto exact = run(DType::kFloat64, 1), one = run(DType::kFloat32, 1),
-             three = run(DType::kFloat32, 3);
-  EXPECT_NEAR(one.first, exact.first, 1e-5);
-  EXPECT_LE(test::relative_error(one.second, exact.second), 1e-5);
-  EXPECT_TRUE(test::bitwise_equal(one.second, three.second));
-  EXPECT_EQ(one.first, three.first);
+  const Slopes exact = run(DType::kFloat64, 2), one = run(DType::kFloat32, 1),
+               three = run(DType::kFloat32, 3);
+  EXPECT_NEAR(one.loss, exact.loss, 1e-5);
+  EXPECT_LE(test::relative_error(one.hidden, exact.hidden), 1e-5);
+  EXPECT_LE(test::relative_error(one.head, exact.head), 1e-5);
+  EXPECT_LE(test::relative_error(one.coefficient, exact.coefficient), 1e-5);
+  EXPECT_TRUE(test::bitwise_equal(one.hidden, three.hidden));
+  EXPECT_TRUE(test::bitwise_equal(one.head, three.head));
+  EXPECT_TRUE(test::bitwise_equal(one.coefficient, three.coefficient));
+  EXPECT_EQ(one.loss, three.loss);
 }
 
 }  // namespace
