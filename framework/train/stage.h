@@ -35,8 +35,8 @@ struct StageContext {
   bool is_terminal = false;  // rank 0 may draw a progress bar on standard error
 };
 
-// Collective: whether any rank was asked to stop. Stages without checkpoints ask between their parts
-// and begin again the next time.
+// Collective: whether any rank was asked to stop. Stages without checkpoints ask between their
+// parts and begin again the next time.
 bool asked_to_stop(const StageContext& context);
 
 enum class StageStatus { kDone, kStopped };
