@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/families/decoder.h"
 
+#include "framework/ops/matrix.h"
+
 namespace peryton {
 
 RotaryTable Decoder::rotary_positions(const kernels::Context&, DType, std::int64_t) const {
@@ -35,10 +37,13 @@ Variable Decoder::run(const ForwardContext& context, std::int64_t first, std::in
 
 std::unique_ptr<ComponentState> Decoder::make_state(std::int64_t rows, std::int64_t capacity) {
   auto state = std::make_unique<DecoderState>();
+  // As the activations are: rounded to a bfloat16 model's weights, cached tokens would not be those
+  // of one pass, and attention would widen them anew for every token.
+  const DType dtype = compute_dtype(list_.dtype());
   for (std::int64_t i = 0; i < shape_.blocks; ++i) {
-    state->blocks.push_back(KeyValueCache::make(list_.dtype(), rows, capacity, layout_));
+    state->blocks.push_back(KeyValueCache::make(dtype, rows, capacity, layout_));
   }
-  state->table = rotary_positions({}, list_.dtype(), capacity);
+  state->table = rotary_positions({}, dtype, capacity);
   return state;
 }
 
