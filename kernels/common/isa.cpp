@@ -33,8 +33,16 @@ void cap_isa_from_environment() {
   throw ArgumentError("PERYTON_MAX_ISA", "is '", cap, "'; use scalar, avx2 or avx512");
 }
 
-std::string active_isa() {
+std::int64_t supported_targets() {
+  // Highway's function chooses a target as it goes, before it looks at what is disabled: choose
+  // again.
   const std::int64_t targets = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(targets);
+  return targets;
+}
+
+std::string active_isa() {
+  const std::int64_t targets = supported_targets();
   return hwy::TargetName(targets & -targets);
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "kernels/common/isa.h"
 #include "kernels/ternary_gemm/dispatch.h"
 #include "kernels/ternary_gemm/store_sums.h"
 #include "kernels/ternary_gemm/table_product.h"
@@ -14,7 +15,7 @@ namespace {
 
 bool has_vnni() {
 #if defined(__x86_64__)
-  return (hwy::SupportedTargets() & HWY_AVX3) != 0 && __builtin_cpu_supports("avx512vnni");
+  return (supported_targets() & HWY_AVX3) != 0 && __builtin_cpu_supports("avx512vnni");
 #else
   return false;
 #endif
@@ -22,7 +23,7 @@ bool has_vnni() {
 
 bool has_avx2() {
 #if defined(__x86_64__)
-  return (hwy::SupportedTargets() & HWY_AVX2) != 0;
+  return (supported_targets() & HWY_AVX2) != 0;
 #else
   return false;
 #endif
