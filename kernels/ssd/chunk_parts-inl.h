@@ -36,17 +36,30 @@ struct Steps {
   T total;                               // exp(sigma)
 };
 
+// delta[j] = clamp(softplus(delta[j])); a NaN stays one.
+template <class T>
+void TimeSteps(T* delta, std::int64_t count, T dt_min, T dt_max) {
+  ForEachVector<T>(count, [&](auto d, std::int64_t j) HWY_ATTR {
+    const auto v = hn::LoadU(d, delta + j), low = hn::Set(d, dt_min), high = hn::Set(d, dt_max);
+    const auto large = hn::Gt(v, hn::Set(d, T(20)));
+    auto step = hn::IfThenElse(large, v, hn::Log1p(d, hn::Exp(d, v)));
+    step = hn::IfThenElse(hn::Lt(step, low), low, step);
+    step = hn::IfThenElse(hn::Gt(step, high), high, step);
+    hn::StoreU(hn::IfThenElse(hn::IsNaN(v), v, step), d, delta + j);
+  });
+}
+
 template <class T>
 void ComputeSteps(const SsdArgs<T>& args, const SsdChunk& chunk, std::int64_t row,
                   std::int64_t head, std::int64_t padded, Steps<T>& steps) {
-  const T a = -std::exp(args.a_log[head]);
+  const T a = -std::exp(args.a_log[head]), bias = args.dt_bias[head];
+  for (std::int64_t j = 0; j < chunk.length; ++j) {
+    steps.delta[j] = args.dt_at(row, chunk.begin + j, head) + bias;
+  }
+  TimeSteps(steps.delta, chunk.length, args.dt_min, args.dt_max);
+  std::fill(steps.delta + chunk.length, steps.delta + padded, T(0));
   T sum = 0;
   for (std::int64_t j = 0; j < padded; ++j) {
-    steps.delta[j] = 0;
-    if (j < chunk.length) {
-      const T v = args.dt_at(row, chunk.begin + j, head) + args.dt_bias[head];
-      steps.delta[j] = time_step(v, args.dt_min, args.dt_max);
-    }
     sum += steps.delta[j] * a;
     steps.sums[j] = sum;
   }

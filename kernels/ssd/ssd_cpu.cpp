@@ -5,123 +5,57 @@
 #include "kernels/ssd/ssd.h"
 
 #include "kernels/common/argument_error.h"
-#include "kernels/ssd/scratch.h"
+#include "kernels/ssd/forward_tiles.h"
+#include "kernels/ssd/group_parts.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/ssd/ssd_cpu.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After highway.h
-#include "kernels/ssd/chunk_parts-inl.h"
-
-#ifndef PERYTON_KERNELS_SSD_FORWARD_TILES_
-#define PERYTON_KERNELS_SSD_FORWARD_TILES_
-namespace peryton::kernels::cpu {
-
-// Scratch memory of one worker.
-template <class T>
-struct ForwardTiles {
-  T *b_rows, *c_rows, *b_columns, *scores, *weights, *x, *y, *states, *delta, *sums, *entering,
-      *leaving;
-
-  ForwardTiles(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk) {
-    const std::int64_t padded = ssd_padded(chunk);
-    for (T** tile : {&b_rows, &c_rows, &b_columns}) *tile = scratch.take(shape.state * padded);
-    scores = scratch.take(padded * padded);
-    weights = scratch.take(padded * padded);
-    x = scratch.take(chunk * shape.head_dim);
-    y = scratch.take(chunk * shape.head_dim);
-    states = scratch.take(ssd_heads_per_block(shape) * shape.state_elements());
-    for (T** part : {&delta, &sums, &entering, &leaving}) *part = scratch.take(padded);
-  }
-};
-
-}  // namespace peryton::kernels::cpu
-#endif
+#include "kernels/ssd/forward_head-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-// weights[i, j] = exp(s_i - s_j) scores[i, j] for j <= i, else 0. By select: a score above the
-// diagonal may be anything.
 template <class T>
-void DecayScores(const ForwardTiles<T>& tiles, std::int64_t length, std::int64_t padded) {
-  const hn::ScalableTag<T> d;
-  const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t i = 0; i < length; ++i) {
-    const T* scores = tiles.scores + i * padded;
-    T* weights = tiles.weights + i * padded;
-    const auto sum = hn::Set(d, tiles.sums[i]), row = hn::Set(d, static_cast<T>(i));
-    std::int64_t j = 0;
-    for (; j <= i; j += lanes) {
-      const auto exponent = hn::Min(hn::Sub(sum, hn::LoadU(d, tiles.sums + j)), hn::Zero(d));
-      const auto wanted = hn::Le(hn::Iota(d, static_cast<T>(j)), row);
-      const auto weight = hn::Mul(hn::Exp(d, exponent), hn::LoadU(d, scores + j));
-      hn::StoreU(hn::IfThenElseZero(wanted, weight), d, weights + j);
-    }
-    std::fill(weights + j, weights + std::max(j, padded), T(0));
-  }
-}
-
-template <class T>
-void ForwardChunk(const SsdForwardArgs<T>& args, const SsdChunk& chunk, const HeadBlock& block,
-                  std::int64_t head, T* state, const ForwardTiles<T>& tiles) {
+void ForwardTask(const SsdForwardArgs<T>& args, const SsdChunkTable& table,
+                 const GroupParts<T>& parts, const ForwardTiles<T>& tiles, std::int64_t task) {
   const SsdShape& shape = args.shape;
-  const std::int64_t width = shape.head_dim, length = chunk.length, padded = ssd_padded(length);
-  Steps<T> steps{tiles.delta, tiles.sums, tiles.entering, tiles.leaving, 0};
-  ComputeSteps<T>(args, chunk, block.row, head, padded, steps);
-  for (std::int64_t j = 0; j < length; ++j) {
-    Scale(args.x_at(block.row, chunk.begin + j, head), steps.delta[j], tiles.x + j * width, width);
-  }
-  if (chunk.continues) {
-    MultiplyTiles({tiles.c_rows, shape.state, 1}, state, width, tiles.y, width, length, width,
-                  shape.state, false);
-    for (std::int64_t i = 0; i < length; ++i) {
-      Scale(tiles.y + i * width, steps.entering[i], tiles.y + i * width, width);
-    }
-  }
-  DecayScores(tiles, length, padded);
-  MultiplyTiles({tiles.weights, padded, 1}, tiles.x, width, tiles.y, width, length, width, length,
-                chunk.continues, Part::kLowerLeft);
-  for (std::int64_t i = 0; i < length; ++i) {
-    const std::int64_t t = chunk.begin + i;
-    T* y = args.y + block.row * args.y_strides.batch + t * args.y_strides.token + head * width;
-    std::copy_n(tiles.y + i * width, width, y);
-    AddScaled(args.x_at(block.row, t, head), args.d[head], y, width);
-    Scale(tiles.x + i * width, steps.leaving[i], tiles.x + i * width, width);
-  }
-  if (chunk.continues) Scale(state, steps.total, state, shape.state_elements());
-  MultiplyTiles({tiles.b_rows, 1, shape.state}, tiles.x, width, state, width, shape.state, width,
-                length, chunk.continues);
-}
-
-template <class T>
-void ForwardTask(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std::int64_t longest,
-                 T* workspace, std::int64_t task) {
-  const SsdShape& shape = args.shape;
-  const std::int64_t size = shape.state_elements();
+  const std::int64_t size = shape.state_elements(), state = shape.state, width = shape.head_dim;
   const HeadBlock block = FindHeadBlock(shape, task);
-  Scratch<T> scratch(workspace);
-  const ForwardTiles<T> tiles(scratch, shape, longest);
   const std::int64_t offset = (block.row * shape.heads + block.first_head) * size;
+  const auto entering = [&](std::int64_t chunk) {  // the states of these heads, for backward
+    return args.chunk_states + (chunk * shape.heads + block.first_head) * size;
+  };
+  const std::int64_t first = table.row_begin[block.row], end = table.row_begin[block.row + 1];
   if (args.initial_state != nullptr) {
-    std::copy_n(args.initial_state + offset, block.heads * size, tiles.states);
-  }
-  for (std::int64_t i = table.row_begin[block.row]; i < table.row_begin[block.row + 1]; ++i) {
-    const SsdChunk& chunk = table.chunks[i];
-    if (args.chunk_states != nullptr && chunk.continues) {
-      std::copy_n(tiles.states, block.heads * size,
-                  args.chunk_states + (i * shape.heads + block.first_head) * size);
-    }
-    ComputeScores<T>(args, chunk, block, ssd_padded(chunk.length),
-                     {tiles.b_rows, tiles.c_rows, tiles.b_columns, tiles.scores});
     for (std::int64_t h = 0; h < block.heads; ++h) {
-      ForwardChunk(args, chunk, block, block.first_head + h, tiles.states + h * size, tiles);
+      PackPanels(args.initial_state + offset + h * size, width, state, width,
+                 tiles.states + h * tiles.state_elements);
+    }
+    if (args.chunk_states != nullptr && table.chunks[first].continues) {
+      std::copy_n(args.initial_state + offset, block.heads * size, entering(first));
     }
   }
-  if (args.final_state != nullptr) {
-    std::copy_n(tiles.states, block.heads * size, args.final_state + offset);
+  for (std::int64_t i = first; i < end; ++i) {
+    const SsdChunk& chunk = table.chunks[i];
+    const bool kept = args.chunk_states != nullptr && i + 1 < end && table.chunks[i + 1].continues;
+    const GroupChunk<T> group = parts.at(block.row, block.group, chunk.begin);
+    for (std::int64_t h = 0; h < block.heads; ++h) {
+      const bool last = h + 1 == block.heads;
+      const SsdChunk& next = last && i + 1 < end ? table.chunks[i + 1] : chunk;
+      const std::int64_t next_head = block.first_head + (last ? 0 : h + 1);
+      ForwardHead<T>({args, chunk, block.row, block.first_head + h, group,
+                      tiles.states + h * tiles.state_elements,
+                      kept ? entering(i + 1) + h * size : nullptr,
+                      args.x_at(block.row, next.begin, next_head), next.length, tiles});
+    }
+  }
+  for (std::int64_t h = 0; args.final_state != nullptr && h < block.heads; ++h) {
+    UnpackPanels(tiles.states + h * tiles.state_elements, state, width,
+                 args.final_state + offset + h * size, width);
   }
 }
 
@@ -152,13 +86,23 @@ void StepTask(const SsdForwardArgs<T>& args, std::int64_t task) {
   });
 }
 
+void PrepareFloat(const SsdForwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
+                  std::int64_t group, const GroupChunk<float>& out, float* columns) {
+  PrepareGroup(args, chunk, row, group, out, columns);
+}
+void PrepareDouble(const SsdForwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
+                   std::int64_t group, const GroupChunk<double>& out, double* columns) {
+  PrepareGroup(args, chunk, row, group, out, columns);
+}
 void ForwardFloat(const SsdForwardArgs<float>& args, const SsdChunkTable& table,
-                  std::int64_t longest, float* workspace, std::int64_t task) {
-  ForwardTask(args, table, longest, workspace, task);
+                  const GroupParts<float>& parts, const ForwardTiles<float>& tiles,
+                  std::int64_t task) {
+  ForwardTask(args, table, parts, tiles, task);
 }
 void ForwardDouble(const SsdForwardArgs<double>& args, const SsdChunkTable& table,
-                   std::int64_t longest, double* workspace, std::int64_t task) {
-  ForwardTask(args, table, longest, workspace, task);
+                   const GroupParts<double>& parts, const ForwardTiles<double>& tiles,
+                   std::int64_t task) {
+  ForwardTask(args, table, parts, tiles, task);
 }
 void StepFloat(const SsdForwardArgs<float>& args, std::int64_t task) { StepTask(args, task); }
 void StepDouble(const SsdForwardArgs<double>& args, std::int64_t task) { StepTask(args, task); }
@@ -171,6 +115,8 @@ HWY_AFTER_NAMESPACE();
 namespace peryton::kernels {
 namespace cpu {
 
+HWY_EXPORT(PrepareFloat);
+HWY_EXPORT(PrepareDouble);
 HWY_EXPORT(ForwardFloat);
 HWY_EXPORT(ForwardDouble);
 HWY_EXPORT(StepFloat);
@@ -178,20 +124,31 @@ HWY_EXPORT(StepDouble);
 
 namespace {
 
+// Scratch memory of worker `index`.
 template <class T>
-std::int64_t worker_elements(const SsdShape& shape, std::int64_t chunk) {
-  Scratch<T> scratch(nullptr);
-  ForwardTiles<T>(scratch, shape, chunk);
-  return scratch.used();
+ForwardTiles<T> tiles_of(T* tiles, const SsdShape& shape, std::int64_t chunk, int index) {
+  Scratch<T> counter(nullptr);
+  ForwardTiles<T>(counter, shape, chunk);
+  Scratch<T> scratch(tiles + index * counter.used());
+  return ForwardTiles<T>(scratch, shape, chunk);
 }
 
-void run_task(const SsdForwardArgs<float>& args, const SsdChunkTable& table, std::int64_t chunk,
-              float* workspace, std::int64_t task) {
-  HWY_DYNAMIC_DISPATCH(ForwardFloat)(args, table, chunk, workspace, task);
+void run_prepare(const SsdForwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
+                 std::int64_t group, const GroupChunk<float>& out, float* columns) {
+  HWY_DYNAMIC_DISPATCH(PrepareFloat)(args, chunk, row, group, out, columns);
 }
-void run_task(const SsdForwardArgs<double>& args, const SsdChunkTable& table, std::int64_t chunk,
-              double* workspace, std::int64_t task) {
-  HWY_DYNAMIC_DISPATCH(ForwardDouble)(args, table, chunk, workspace, task);
+void run_prepare(const SsdForwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
+                 std::int64_t group, const GroupChunk<double>& out, double* columns) {
+  HWY_DYNAMIC_DISPATCH(PrepareDouble)(args, chunk, row, group, out, columns);
+}
+void run_task(const SsdForwardArgs<float>& args, const SsdChunkTable& table,
+              const GroupParts<float>& parts, const ForwardTiles<float>& tiles, std::int64_t task) {
+  HWY_DYNAMIC_DISPATCH(ForwardFloat)(args, table, parts, tiles, task);
+}
+void run_task(const SsdForwardArgs<double>& args, const SsdChunkTable& table,
+              const GroupParts<double>& parts, const ForwardTiles<double>& tiles,
+              std::int64_t task) {
+  HWY_DYNAMIC_DISPATCH(ForwardDouble)(args, table, parts, tiles, task);
 }
 void run_step(const SsdForwardArgs<float>& args, std::int64_t task) {
   HWY_DYNAMIC_DISPATCH(StepFloat)(args, task);
@@ -215,10 +172,20 @@ void ssd_forward(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std:
                  [&](std::int64_t task) { run_step(args, task); });
     return;
   }
-  const std::int64_t elements = worker_elements<T>(shape, chunk);
+  Scratch<T> shared(workspace);
+  const GroupParts<T> parts(shared, shape, chunk);
+  T* const tiles = workspace + shared.used();
+  parallel_for_worker(context, table.row_begin[shape.batch] * shape.groups,
+                      [&](std::int64_t task, int worker) {
+                        const std::int64_t index = task / shape.groups, group = task % shape.groups;
+                        const std::int64_t row = ssd_row_of_chunk(table, index);
+                        run_prepare(args, table.chunks[index], row, group,
+                                    parts.at(row, group, table.chunks[index].begin),
+                                    tiles_of(tiles, shape, chunk, worker).columns);
+                      });
   parallel_for_worker(context, shape.batch * shape.groups * ssd_head_blocks(shape),
                       [&](std::int64_t task, int worker) {
-                        run_task(args, table, chunk, workspace + worker * elements, task);
+                        run_task(args, table, parts, tiles_of(tiles, shape, chunk, worker), task);
                       });
 }
 
@@ -230,7 +197,10 @@ template void ssd_forward<double>(const SsdForwardArgs<double>&, const SsdChunkT
 }  // namespace cpu
 
 std::int64_t ssd_forward_workspace(const SsdShape& shape, std::int64_t chunk, int threads) {
-  return threads * cpu::worker_elements<float>(shape, chunk);
+  Scratch<float> shared(nullptr), tiles(nullptr);
+  cpu::GroupParts<float>(shared, shape, chunk);
+  cpu::ForwardTiles<float>(tiles, shape, chunk);
+  return shared.used() + threads * tiles.used();
 }
 
 }  // namespace peryton::kernels

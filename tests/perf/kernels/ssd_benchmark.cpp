@@ -1,5 +1,9 @@
 // The scan of Mamba-2 at H = 16, P = 64, N = 128, T = 2048, chunks of 64.
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/mman.h>
+
+#include <new>
+
 #include "kernels/ssd/ssd.h"
 #include "tests/perf/kernels/support.h"
 
@@ -11,16 +15,38 @@ constexpr kernels::SsdShape kShape{1, 2048, 16, 64, 128, 1};
 constexpr std::int64_t kInner = kShape.heads * kShape.head_dim;
 constexpr std::int64_t kRow = kInner + 2 * kShape.state;
 
+// Memory as tensors have it: aligned, large pieces on huge pages.
+template <class T>
+struct TensorMemory {
+  using value_type = T;
+  static constexpr std::size_t kHugePage = 2 << 20;
+
+  TensorMemory() = default;
+  T* allocate(std::size_t count) {
+    void* data = ::operator new(count * sizeof(T), std::align_val_t(kHugePage));
+    if (count * sizeof(T) >= kHugePage) madvise(data, count * sizeof(T), MADV_HUGEPAGE);
+    return static_cast<T*>(data);
+  }
+  void deallocate(T* data, std::size_t) { ::operator delete(data, std::align_val_t(kHugePage)); }
+  bool operator==(const TensorMemory&) const = default;
+};
+using Floats = std::vector<float, TensorMemory<float>>;
+
+Floats random_tensor(std::int64_t count, std::uint32_t seed = 1) {
+  const std::vector<float> values = random_floats(count, seed);
+  return {values.begin(), values.end()};
+}
+
 struct Scan {
-  std::vector<float> xbc = random_floats(kShape.tokens * kRow);
-  std::vector<float> dt = random_floats(kShape.tokens * kShape.heads, 2);
+  Floats xbc = random_tensor(kShape.tokens * kRow);
+  Floats dt = random_tensor(kShape.tokens * kShape.heads, 2);
   std::vector<float> a_log = std::vector<float>(16, 0.5f), bias = std::vector<float>(16, -2.0f);
   std::vector<float> d = std::vector<float>(16, 1.0f);
   std::vector<kernels::SsdChunk> chunks = std::vector<kernels::SsdChunk>(kShape.tokens / kChunk);
   std::vector<std::int64_t> row_begin{0, kShape.tokens / kChunk};
-  std::vector<float> states = std::vector<float>(
-      chunks.size() * static_cast<std::size_t>(kShape.heads * kShape.state_elements()));
-  std::vector<float> y = random_floats(kShape.tokens * kInner, 3);
+  Floats states =
+      Floats(chunks.size() * static_cast<std::size_t>(kShape.heads * kShape.state_elements()));
+  Floats y = random_tensor(kShape.tokens * kInner, 3);
 
   Scan() { kernels::ssd_fill_chunks(kShape.tokens, kChunk, nullptr, false, chunks); }
   kernels::SsdChunkTable table() const { return {chunks.data(), row_begin.data()}; }
@@ -45,7 +71,7 @@ double useful_flops() {
   return 4.0 * static_cast<double>(kShape.head_dim * kShape.state * kShape.tokens * kShape.heads);
 }
 
-void forward(Scan& scan, std::vector<float>& workspace, int threads) {
+void forward(Scan& scan, Floats& workspace, int threads) {
   kernels::SsdForwardArgs<float> args{};
   scan.fill(args);
   args.y = scan.y.data();
@@ -57,7 +83,7 @@ void forward(Scan& scan, std::vector<float>& workspace, int threads) {
 void ssd_forward(benchmark::State& state) {
   const int threads = static_cast<int>(state.range(0));
   Scan scan;
-  std::vector<float> workspace(
+  Floats workspace(
       static_cast<std::size_t>(kernels::ssd_forward_workspace(kShape, kChunk, threads)));
   for (auto _ : state) forward(scan, workspace, threads);
   report_flops(state, useful_flops(), threads);
@@ -67,12 +93,12 @@ void ssd_forward(benchmark::State& state) {
 void ssd_backward(benchmark::State& state) {
   const int threads = static_cast<int>(state.range(0));
   Scan scan;
-  std::vector<float> workspace(
+  Floats workspace(
       static_cast<std::size_t>(kernels::ssd_forward_workspace(kShape, kChunk, threads)));
   forward(scan, workspace, threads);
   workspace.resize(
       static_cast<std::size_t>(kernels::ssd_backward_workspace(kShape, kChunk, threads)));
-  std::vector<float> d_xbc(scan.xbc.size()), d_dt(scan.dt.size()), heads(3 * 16);
+  Floats d_xbc(scan.xbc.size()), d_dt(scan.dt.size()), heads(3 * 16);
   kernels::SsdBackwardArgs<float> args{};
   scan.fill(args);
   args.chunk_states = scan.states.data();

@@ -1,0 +1,240 @@
+// Products of the scan on register tiles: a few rows by one or two vectors of columns. The
+// right-hand matrix lies in panels of that many columns, each with all its rows together, so that
+// a panel stays in the first-level cache for all the rows of the left one.
+// SPDX-License-Identifier: Apache-2.0
+#if defined(PERYTON_KERNELS_SSD_PANEL_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef PERYTON_KERNELS_SSD_PANEL_MATH_INL_H_
+#undef PERYTON_KERNELS_SSD_PANEL_MATH_INL_H_
+#else
+#define PERYTON_KERNELS_SSD_PANEL_MATH_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "hwy/cache_control.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace peryton::kernels::cpu::HWY_NAMESPACE {
+namespace {
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <int kValue>
+using Count = std::integral_constant<int, kValue>;
+
+template <class T>
+constexpr std::int64_t kLanesOf = static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
+
+// Calls body(Count<vectors>, first column): pairs of vectors, then perhaps one vector. Panels with
+// `rows` rows start at first column * rows.
+template <class T, class Body>
+HWY_INLINE void ForEachPanel(std::int64_t columns, const Body& body) {
+  std::int64_t j = 0;
+  for (; j + kLanesOf<T> < columns; j += 2 * kLanesOf<T>) body(Count<2>(), j);
+  if (j < columns) body(Count<1>(), j);
+}
+
+// Calls body(Count<rows>, first row). Six rows of two vectors fill the registers of AVX2; two
+// blocks of four keep the units busier than six and two.
+template <class Body>
+HWY_INLINE void ForEachRowBlock(std::int64_t rows, const Body& body) {
+  for (std::int64_t i = 0; i < rows;) {
+    const std::int64_t left = rows - i;
+    if (left >= 6 && left != 8) {
+      body(Count<6>(), i);
+      i += 6;
+    } else if (left >= 4) {
+      body(Count<4>(), i);
+      i += 4;
+    } else if (left >= 2) {
+      body(Count<2>(), i);
+      i += 2;
+    } else {
+      body(Count<1>(), i);
+      i += 1;
+    }
+  }
+}
+
+// Up to one vector; lanes past `count` are zero.
+template <class D, class T>
+HWY_INLINE hn::Vec<D> LoadSome(D d, const T* from, std::int64_t count) {
+  if (count >= kLanesOf<T>) return hn::LoadU(d, from);
+  HWY_ALIGN T padded[kLanesOf<T>] = {};
+  for (std::int64_t i = 0; i < count; ++i) padded[i] = from[i];
+  return hn::Load(d, padded);
+}
+
+template <class D, class T>
+HWY_INLINE void StoreSome(hn::Vec<D> value, D d, T* to, std::int64_t count) {
+  if (count >= kLanesOf<T>) {
+    hn::StoreU(value, d, to);
+    return;
+  }
+  HWY_ALIGN T padded[kLanesOf<T>];
+  hn::Store(value, d, padded);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = padded[i];
+}
+
+template <class T, int kRows, int kVectors>
+struct Sums {
+  using D = hn::ScalableTag<T>;
+  hn::Vec<D> at[kRows][kVectors];
+
+  HWY_INLINE void clear() {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) at[i][v] = hn::Zero(D());
+    }
+  }
+  // += left right: element (i, k) of left at left[i * row + k * column], right a panel.
+  HWY_INLINE void multiply(const T* HWY_RESTRICT left, std::int64_t row, std::int64_t column,
+                           const T* HWY_RESTRICT right, std::int64_t depth) {
+    for (std::int64_t k = 0; k < depth; ++k) {
+      hn::Vec<D> b[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        b[v] = hn::LoadU(D(), right + (k * kVectors + v) * kLanesOf<T>);
+      }
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; ++i) {
+        const auto a = hn::Set(D(), left[i * row + k * column]);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) at[i][v] = hn::MulAdd(a, b[v], at[i][v]);
+      }
+    }
+  }
+  // Row i times factor[i].
+  HWY_INLINE void scale_rows(const T* factor) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) at[i][v] = hn::Mul(at[i][v], hn::Set(D(), factor[i]));
+    }
+  }
+  // = scale * panel
+  HWY_INLINE void load_scaled(const T* panel, T scale) {
+    const auto s = hn::Set(D(), scale);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        at[i][v] = hn::Mul(hn::LoadU(D(), panel + (i * kVectors + v) * kLanesOf<T>), s);
+      }
+    }
+  }
+  HWY_INLINE void store_panel(T* panel) const {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        hn::StoreU(at[i][v], D(), panel + (i * kVectors + v) * kLanesOf<T>);
+      }
+    }
+  }
+  // Rows `row` elements apart, of which `columns` columns exist.
+  HWY_INLINE void store_rows(T* to, std::int64_t row, std::int64_t columns) const {
+    if (HWY_LIKELY(columns >= kVectors * kLanesOf<T>)) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) {
+          hn::StoreU(at[i][v], D(), to + i * row + v * kLanesOf<T>);
+        }
+      }
+      return;
+    }
+    HWY_ALIGN T panel[kRows * kVectors * kLanesOf<T>];
+    store_panel(panel);
+    for (int i = 0; i < kRows; ++i) {
+      std::copy_n(panel + i * kVectors * kLanesOf<T>, columns, to + i * row);
+    }
+  }
+};
+
+// Row-major to panels; the columns that fill up a vector are
+// zero.
+template <class T>
+void PackPanels(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t columns, T* out) {
+  const hn::ScalableTag<T> d;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    ForEachPanel<T>(columns, [&](auto vectors, std::int64_t j) HWY_ATTR {
+      T* to = out + j * rows + i * vectors * kLanesOf<T>;
+      for (int v = 0; v < vectors; ++v) {
+        const std::int64_t at = j + v * kLanesOf<T>;
+        hn::StoreU(LoadSome(d, in + i * in_row + at, columns - at), d, to + v * kLanesOf<T>);
+      }
+    });
+  }
+}
+
+template <class T>
+void UnpackPanels(const T* in, std::int64_t rows, std::int64_t columns, T* out,
+                  std::int64_t out_row) {
+  const hn::ScalableTag<T> d;
+  ForEachPanel<T>(columns, [&](auto vectors, std::int64_t j) HWY_ATTR {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const T* from = in + j * rows + i * vectors * kLanesOf<T>;
+      for (int v = 0; v < vectors; ++v) {
+        const std::int64_t at = j + v * kLanesOf<T>;
+        StoreSome(hn::LoadU(d, from + v * kLanesOf<T>), d, out + i * out_row + at, columns - at);
+      }
+    }
+  });
+}
+
+// Panels of the transpose: panel columns are the `rows` of `in`, panel rows its columns. Eight rows
+// at a time: walking down a column of a wide array would use a few sets of the cache only.
+template <class T>
+void PackTransposed(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t columns,
+                    T* out) {
+  ForEachPanel<T>(rows, [&](auto vectors, std::int64_t first) HWY_ATTR {
+    const std::int64_t width = vectors * kLanesOf<T>;
+    T* panel = out + first * columns;
+    for (std::int64_t i = 0; i < width; i += 8) {
+      const std::int64_t count = std::min<std::int64_t>(8, width - i);
+      const std::int64_t there = std::clamp<std::int64_t>(rows - first - i, 0, count);
+      const T* source = in + (first + i) * in_row;
+      for (std::int64_t j = 0; j < columns; ++j) {
+        T* to = panel + j * width + i;
+        for (std::int64_t k = 0; k < there; ++k) to[k] = source[k * in_row + j];
+        for (std::int64_t k = there; k < count; ++k) to[k] = T(0);
+      }
+    }
+  });
+}
+
+// Left matrices, a block of rows after the other: element (i, k) of a block that starts at row
+// `first` and has `rows` rows is at out[first * depth + k * rows + i - first].
+template <class T>
+void PackLeft(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t depth, T* out) {
+  ForEachRowBlock(rows, [&](auto count, std::int64_t first) HWY_ATTR {
+    const T* from = in + first * in_row;
+    T* to = out + first * depth;
+    for (std::int64_t k = 0; k < depth; ++k) {
+      for (int i = 0; i < count; ++i) to[k * count + i] = from[i * in_row + k];
+    }
+  });
+}
+
+// The same of the transpose of `in`, which is depth x rows.
+template <class T>
+void PackLeftTransposed(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t depth,
+                        T* out) {
+  ForEachRowBlock(rows, [&](auto count, std::int64_t first) HWY_ATTR {
+    T* to = out + first * depth;
+    for (std::int64_t k = 0; k < depth; ++k) {
+      const T* from = in + k * in_row + first;
+      for (int i = 0; i < count; ++i) to[k * count + i] = from[i];
+    }
+  });
+}
+
+}  // namespace
+}  // namespace peryton::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
