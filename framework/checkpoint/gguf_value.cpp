@@ -18,7 +18,7 @@ struct TypeRow {
   std::uint64_t bytes;  // of one; 0: it varies
 };
 // In the order of the enumeration.
-constexpr std::array<TypeRow, 13> kTypes = {{{"uint8", 1},
+constexpr std::array<TypeRow, 13> kValueTypes = {{{"uint8", 1},
                                              {"int8", 1},
                                              {"uint16", 2},
                                              {"int16", 2},
@@ -32,11 +32,11 @@ constexpr std::array<TypeRow, 13> kTypes = {{{"uint8", 1},
                                              {"int64", 8},
                                              {"float64", 8}}};
 
-const TypeRow& row_of(GgufValueType type) { return kTypes[static_cast<std::size_t>(type)]; }
+const TypeRow& row_of(GgufValueType type) { return kValueTypes[static_cast<std::size_t>(type)]; }
 
 GgufValueType read_type(GgufCursor& cursor) {
   const std::uint32_t id = cursor.u32("a value's type");
-  if (id >= kTypes.size()) cursor.fail(fmt::format("unknown value type {}", id));
+  if (id >= kValueTypes.size()) cursor.fail(fmt::format("unknown value type {}", id));
   return static_cast<GgufValueType>(id);
 }
 

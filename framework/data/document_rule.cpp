@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kWholeFile = std::size_t{64} << 10, kPiece = 8192;
 
-bool is_blank(std::string_view line) {
+bool is_blank_line(std::string_view line) {
   return line.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
 }
 
@@ -43,8 +43,8 @@ std::vector<std::string> cut(std::string_view text, const Starts& starts) {
 std::vector<std::string> cut_at_blank_lines(std::string_view text) {
   bool blank_before = false;
   return cut(text, [&](std::string_view line, std::size_t, std::size_t) {
-    const bool starts = blank_before && !is_blank(line);
-    blank_before = is_blank(line);
+    const bool starts = blank_before && !is_blank_line(line);
+    blank_before = is_blank_line(line);
     return starts;
   });
 }
@@ -54,8 +54,8 @@ std::vector<std::string> cut_pieces(std::string_view text, std::size_t bytes) {
   const bool paragraphs = text.find("\n\n") != std::string_view::npos;
   bool blank_before = false;
   return cut(text, [&](std::string_view line, std::size_t so_far, std::size_t) {
-    const bool boundary = !paragraphs || (blank_before && !is_blank(line));
-    blank_before = is_blank(line);
+    const bool boundary = !paragraphs || (blank_before && !is_blank_line(line));
+    blank_before = is_blank_line(line);
     // A paragraph of eight pieces is cut all the same.
     return so_far >= bytes && (boundary || so_far >= 8 * bytes);
   });
@@ -97,7 +97,7 @@ std::vector<std::string> split_into_documents(std::string text, const std::strin
     fail_input(fmt::format("documents: '{}' is not a way to cut text into documents", rule), where,
                "one of auto, file, blank_line, lines:N, pieces:N, starts:REGEX");
   }
-  std::erase_if(documents, [](const std::string& document) { return is_blank(document); });
+  std::erase_if(documents, [](const std::string& document) { return is_blank_line(document); });
   return documents;
 }
 

@@ -10,10 +10,6 @@
 namespace peryton {
 namespace {
 
-struct HybridState final : ModelState {
-  std::vector<std::unique_ptr<ComponentState>> components;
-};
-
 // The first `width` channels, or all of them and zeros.
 Variable fit(Tape& tape, const Variable& h, std::int64_t width) {
   if (h.size(-1) == width) return h;
@@ -32,10 +28,14 @@ bool takes_part(const Variable& alpha, std::int64_t k) {
 
 }  // namespace
 
+struct HybridModel::State final : ModelState {
+  std::vector<std::unique_ptr<ComponentState>> components;
+};
+
 struct HybridModel::Pass {
   Tape& tape;
   const TokenBatch& batch;
-  HybridState* state = nullptr;
+  State* state = nullptr;
   std::int64_t step = -1;
   bool recompute = false;
   std::vector<Variable> alpha;  // realised, one per segment
@@ -210,7 +210,7 @@ HeadLoss HybridModel::loss(Tape& tape, const LossRequest& request) {
 }
 
 Tensor HybridModel::logits(Tape& tape, const TokenBatch& batch, ModelState* state) {
-  Pass pass{tape, batch, static_cast<HybridState*>(state), -1, false, {}};
+  Pass pass{tape, batch, static_cast<State*>(state), -1, false, {}};
   const Variable h = hidden(pass);
   std::vector<Variable> terms;
   const Variable coefficients = mix_heads(
@@ -221,7 +221,7 @@ Tensor HybridModel::logits(Tape& tape, const TokenBatch& batch, ModelState* stat
 }
 
 std::unique_ptr<ModelState> HybridModel::make_state(std::int64_t rows, std::int64_t capacity) {
-  auto state = std::make_unique<HybridState>();
+  auto state = std::make_unique<State>();
   for (const HybridPart& part : parts_) {
     state->components.push_back(part.component->make_state(rows, capacity));
   }

@@ -75,7 +75,8 @@ class HybridModel final : public LanguageModel {
   }
 
  private:
-  struct Pass;  // one forward: contexts, alpha of every segment
+  struct State;  // caches of the components, for generation
+  struct Pass;   // one forward: contexts, alpha of every segment
 
   std::size_t index(std::int64_t segment, std::int64_t k) const {
     return static_cast<std::size_t>(segment) * parts_.size() + static_cast<std::size_t>(k);
