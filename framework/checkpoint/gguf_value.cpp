@@ -19,18 +19,18 @@ struct TypeRow {
 };
 // In the order of the enumeration.
 constexpr std::array<TypeRow, 13> kValueTypes = {{{"uint8", 1},
-                                             {"int8", 1},
-                                             {"uint16", 2},
-                                             {"int16", 2},
-                                             {"uint32", 4},
-                                             {"int32", 4},
-                                             {"float32", 4},
-                                             {"bool", 1},
-                                             {"string", 0},
-                                             {"array", 0},
-                                             {"uint64", 8},
-                                             {"int64", 8},
-                                             {"float64", 8}}};
+                                                  {"int8", 1},
+                                                  {"uint16", 2},
+                                                  {"int16", 2},
+                                                  {"uint32", 4},
+                                                  {"int32", 4},
+                                                  {"float32", 4},
+                                                  {"bool", 1},
+                                                  {"string", 0},
+                                                  {"array", 0},
+                                                  {"uint64", 8},
+                                                  {"int64", 8},
+                                                  {"float64", 8}}};
 
 const TypeRow& row_of(GgufValueType type) { return kValueTypes[static_cast<std::size_t>(type)]; }
 
