@@ -14,8 +14,11 @@
 namespace peryton::kernels {
 namespace {
 
-constexpr std::int64_t kDepth = 256;          // a panel of B, 16 KiB, lies in the first-level cache
-constexpr std::int64_t kBlockRows = 132;      // a block of A, 132 KiB, in the second-level cache
+// A panel of B, at most 32 KiB, comes from the nearest caches again and again. Deeper is better: C
+// passes once a depth, and the ends of the innermost loop are a smaller part of it.
+constexpr std::int64_t kDepth = 512;
+constexpr std::int64_t kPanelElements = 8192;
+constexpr std::int64_t kBlockRows = 72;       // a block of A, 144 KiB, in the second-level cache
 constexpr std::int64_t kBlockColumns = 1024;  // columns of one task
 constexpr std::int64_t kSlabColumns = 4096;   // a slab of B, 4 MiB, in the last one
 constexpr std::int64_t kFewRows = 8;          // below this, packing B costs more than it saves
@@ -23,9 +26,9 @@ constexpr std::int64_t kFewRows = 8;          // below this, packing B costs mor
 constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
 // An even number of blocks of nearly one size: a team is kept busy to the end.
-std::int64_t block_rows(std::int64_t m) {
+std::int64_t block_rows(std::int64_t m, std::int64_t multiple) {
   const std::int64_t blocks = 2 * divide_up(m, 2 * kBlockRows);
-  return round_up(divide_up(m, blocks), cpu::kLargestPanel.rows);
+  return round_up(divide_up(m, blocks), multiple);
 }
 
 std::int64_t slab_elements(std::int64_t n, std::int64_t k) {
@@ -33,7 +36,11 @@ std::int64_t slab_elements(std::int64_t n, std::int64_t k) {
 }
 
 std::int64_t block_elements(std::int64_t m, std::int64_t k) {
-  return block_rows(m) * std::min(k, kDepth);
+  return block_rows(m, cpu::kLargestPanel.rows) * std::min(k, kDepth);
+}
+
+std::int64_t depth_of_slab() {
+  return std::min(kDepth, kPanelElements / cpu::panel_shape().columns);
 }
 
 // One slab: columns [column, column + columns) and depths [depth, depth + k).
@@ -55,7 +62,7 @@ void pack_slab(const GemmArgs<float, A, B>& args, const Slab& slab, const Contex
 template <class A, class B>
 void multiply_block(const GemmArgs<float, A, B>& args, const Slab& slab, std::int64_t row,
                     std::int64_t column, float* block) {
-  const std::int64_t rows = std::min(block_rows(args.m), args.m - row);
+  const std::int64_t rows = std::min(block_rows(args.m, cpu::panel_shape().rows), args.m - row);
   const std::int64_t line = args.transpose_a ? 1 : args.lda, step = args.transpose_a ? args.lda : 1;
   const A* a = args.a + row * line + slab.depth * step;
   const bool first = slab.depth == 0, last = slab.depth + slab.k == args.k;
@@ -95,7 +102,7 @@ template <class A, class B>
 void multiply_slab(const GemmArgs<float, A, B>& args, const Slab& slab, const Context& context) {
   pack_slab(args, slab, context);
   const std::int64_t column_blocks = divide_up(slab.columns, kBlockColumns);
-  const std::int64_t rows = block_rows(args.m);
+  const std::int64_t rows = block_rows(args.m, cpu::panel_shape().rows);
   const std::int64_t blocks = divide_up(args.m, rows) * column_blocks;
   float* scratch = args.workspace + slab_elements(args.n, args.k);
   const std::int64_t scratch_elements = block_elements(args.m, args.k);
@@ -151,13 +158,14 @@ void gemm(const GemmArgs<T, A, B>& args, const Context& context) {
     }
     require(args.workspace != nullptr, "gemm", "no workspace");
     if (args.k == 0) multiply_slab(args, {0, args.n, 0, 0}, context);  // C = beta C + bias
+    const std::int64_t depths = depth_of_slab();
     for (std::int64_t column = 0; column < args.n; column += kSlabColumns) {
-      for (std::int64_t depth = 0; depth < args.k; depth += kDepth) {
+      for (std::int64_t depth = 0; depth < args.k; depth += depths) {
         multiply_slab(args,
                       {.column = column,
                        .columns = std::min(kSlabColumns, args.n - column),
                        .depth = depth,
-                       .k = std::min(kDepth, args.k - depth)},
+                       .k = std::min(depths, args.k - depth)},
                       context);
       }
     }

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+
+#include "kernels/gemm/pack_lines.h"
 
 namespace peryton::kernels::cpu {
 
@@ -28,13 +31,19 @@ void pack_partial_panel(const PanelSource<T>& source, std::int64_t lines, std::i
   }
 }
 
-// A full panel whose lines lie side by side.
+// Full panels whose lines lie side by side, depth after depth: what lies together is read together.
 template <int kWidth, class T>
-void pack_adjacent_lines(const PanelSource<T>& source, std::int64_t k, float* panel) {
+void pack_adjacent_lines(const PanelSource<T>& source, std::int64_t panels, std::int64_t k,
+                         float* to) {
+  constexpr std::int64_t kAhead = 8, kCacheLine = 64 / static_cast<std::int64_t>(sizeof(T));
   for (std::int64_t p = 0; p < k; ++p) {
     const T* from = source.data + p * source.depth_stride;
-    __builtin_prefetch(from + 8 * source.depth_stride);
-    for (int i = 0; i < kWidth; ++i) panel[p * kWidth + i] = static_cast<float>(from[i]);
+    const T* later = from + kAhead * source.depth_stride;
+    for (std::int64_t i = 0; i < panels * kWidth; i += kCacheLine) __builtin_prefetch(later + i);
+    for (std::int64_t panel = 0; panel < panels; ++panel) {
+      float* row = to + (panel * k + p) * kWidth;
+      for (int i = 0; i < kWidth; ++i) row[i] = static_cast<float>(from[panel * kWidth + i]);
+    }
   }
 }
 
@@ -62,29 +71,34 @@ void pack_long_lines(const PanelSource<T>& source, std::int64_t k, float* panel)
 }
 
 template <int kWidth, class T>
-void pack_full_panel(const PanelSource<T>& source, std::int64_t k, float* panel) {
-  source.line_stride == 1 ? pack_adjacent_lines<kWidth>(source, k, panel)
-                          : pack_long_lines<kWidth>(source, k, panel);
+void pack_full_panels(const PanelSource<T>& source, std::int64_t panels, std::int64_t k,
+                      float* to) {
+  if (source.line_stride == 1) return pack_adjacent_lines<kWidth>(source, panels, k, to);
+  for (std::int64_t panel = 0; panel < panels; ++panel) {
+    const T* lines = source.data + panel * kWidth * source.line_stride;
+    float* at = to + panel * kWidth * k;
+    if constexpr (std::is_same_v<T, float> && kWidth % 4 == 0) {
+      pack_long_float_lines(lines, source.line_stride, kWidth, k, at);
+    } else {
+      pack_long_lines<kWidth, T>({lines, source.line_stride, 1}, k, at);
+    }
+  }
 }
 
-// Widths that panels have get code of their own.
-template <class T>
-void pack_panel(const PanelSource<T>& source, std::int64_t lines, std::int64_t k,
-                std::int64_t width, float* panel) {
-  if (lines == 6 && width == 6) return pack_full_panel<6>(source, k, panel);
-  if (lines == 12 && width == 12) return pack_full_panel<12>(source, k, panel);
-  if (lines == 16 && width == 16) return pack_full_panel<16>(source, k, panel);
-  if (lines == 32 && width == 32) return pack_full_panel<32>(source, k, panel);
-  pack_partial_panel(source, lines, k, width, panel);
-}
-
-// All lines, panel after panel.
+// All lines, panel after panel. Widths that panels have get code of their own.
 template <class T>
 void pack_panels(const PanelSource<T>& source, std::int64_t lines, std::int64_t k,
-                 std::int64_t width, float* panels) {
-  for (std::int64_t i = 0; i < lines; i += width) {
-    pack_panel<T>({source.data + i * source.line_stride, source.line_stride, source.depth_stride},
-                  std::min(width, lines - i), k, width, panels + i * k);
+                 std::int64_t width, float* to) {
+  const bool known = width == 6 || width == 12 || width == 16 || width == 32;
+  const std::int64_t full = known ? lines / width : 0;
+  if (width == 6) pack_full_panels<6>(source, full, k, to);
+  if (width == 12) pack_full_panels<12>(source, full, k, to);
+  if (width == 16) pack_full_panels<16>(source, full, k, to);
+  if (width == 32) pack_full_panels<32>(source, full, k, to);
+  for (std::int64_t i = full * width; i < lines; i += width) {
+    pack_partial_panel<T>(
+        {source.data + i * source.line_stride, source.line_stride, source.depth_stride},
+        std::min(width, lines - i), k, width, to + i * k);
   }
 }
 

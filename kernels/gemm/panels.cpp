@@ -20,14 +20,21 @@ constexpr std::int64_t kLanes = static_cast<std::int64_t>(hn::MaxLanes(Tag()));
 constexpr int kRows = kLanes >= 16 ? 12 : 6;
 constexpr std::int64_t kColumns = 2 * kLanes;
 
+// What happens to C before the product is added, so that full tiles do not ask row by row.
+enum class Old { kIgnored, kAdded, kScaled };  // beta: 0, 1, another
+
 // C of one full tile: alpha * sum + beta * C [+ bias], row by row from the registers.
+template <Old kOld>
 HWY_INLINE void StoreRow(hn::Vec<Tag> left, hn::Vec<Tag> right, const PanelProduct& p,
                          const float* bias, float* c) {
   const Tag d;
   const auto alpha = hn::Set(d, p.alpha);
   left = hn::Mul(alpha, left);
   right = hn::Mul(alpha, right);
-  if (p.beta != 0) {
+  if constexpr (kOld == Old::kAdded) {
+    left = hn::Add(hn::LoadU(d, c), left);
+    right = hn::Add(hn::LoadU(d, c + kLanes), right);
+  } else if constexpr (kOld == Old::kScaled) {
     const auto beta = hn::Set(d, p.beta);
     left = hn::MulAdd(beta, hn::LoadU(d, c), left);
     right = hn::MulAdd(beta, hn::LoadU(d, c + kLanes), right);
@@ -38,6 +45,13 @@ HWY_INLINE void StoreRow(hn::Vec<Tag> left, hn::Vec<Tag> right, const PanelProdu
   }
   hn::StoreU(left, d, c);
   hn::StoreU(right, d, c + kLanes);
+}
+
+template <Old kOld>
+HWY_INLINE void StoreTile(const hn::Vec<Tag>* left, const hn::Vec<Tag>* right,
+                          const PanelProduct& p, const float* bias, float* c, std::int64_t ldc) {
+#pragma GCC unroll 12
+  for (int i = 0; i < kRows; ++i) StoreRow<kOld>(left[i], right[i], p, bias, c + i * ldc);
 }
 
 // One tile: kRows x kColumns of C. `kFetchNext`: asks for the next panel of B meanwhile, which lies
@@ -67,8 +81,9 @@ HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
     a += kPacked ? kRows : 1;
     b += kColumns;
   }
-#pragma GCC unroll 12
-  for (int i = 0; i < kRows; ++i) StoreRow(left[i], right[i], p, bias, c + i * ldc);
+  if (p.beta == 0) return StoreTile<Old::kIgnored>(left, right, p, bias, c, ldc);
+  if (p.beta == 1) return StoreTile<Old::kAdded>(left, right, p, bias, c, ldc);
+  StoreTile<Old::kScaled>(left, right, p, bias, c, ldc);
 }
 
 // A tile that reaches past the edge of C goes through a copy.
