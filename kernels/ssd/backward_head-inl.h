@@ -21,6 +21,7 @@
 
 #include "kernels/ssd/backward_tiles.h"
 #include "kernels/ssd/chunk_parts-inl.h"
+#include "kernels/ssd/group_parts-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
@@ -28,35 +29,87 @@ namespace {
 
 // Where one head of one chunk works.
 template <class T>
-struct HeadPlace {
+struct BackwardPlace {
   const SsdBackwardArgs<T>& args;
   const SsdChunk& chunk;
-  const HeadBlock& block;
-  std::int64_t head;
-  const T* entering_state;  // H; read only where the chunk continues
-  T* d_state;               // E, becomes E'
-  bool later;               // E is there (else zero)
-  T* sums;                  // d_A, d_dt_bias, d_D of this row and head: added to
+  std::int64_t row, head;
+  const GroupChunk<T>& group;
+  const T* entering_state;     // H [N, P]; read only where the chunk continues
+  T* d_state;                  // E, panels of [N, P]; becomes E'
+  bool later;                  // E is there (else zero)
+  T* sums;                     // d_A, d_dt_bias, d_D of this row and head: added to
+  const T *next_x, *next_d_y;  // what the next head reads: next_rows tokens
+  std::int64_t next_rows;
   const BackwardTiles<T>& tiles;
 
   std::int64_t width() const { return args.shape.head_dim; }
+  std::int64_t state() const { return args.shape.state; }
   std::int64_t length() const { return chunk.length; }
   std::int64_t padded() const { return ssd_padded(chunk.length); }
-  const T* x(std::int64_t j) const { return args.x_at(block.row, chunk.begin + j, head); }
+  const T* x(std::int64_t j) const { return args.x_at(row, chunk.begin + j, head); }
   const T* d_y(std::int64_t i) const {
-    return args.d_y + block.row * args.d_y_strides.batch +
-           (chunk.begin + i) * args.d_y_strides.token + head * width();
+    return args.d_y + row * args.d_y_strides.batch + (chunk.begin + i) * args.d_y_strides.token +
+           head * width();
   }
   T* d_x(std::int64_t j) const {
-    return args.d_x + block.row * args.d_x_strides.batch +
-           (chunk.begin + j) * args.d_x_strides.token + head * width();
+    return args.d_x + row * args.d_x_strides.batch + (chunk.begin + j) * args.d_x_strides.token +
+           head * width();
   }
-  LeftTile<T> b() const { return {tiles.b_rows, args.shape.state, 1}; }
 };
+
+// Panels of d_y, and of d_y times what has entered with the chunk; columns of x and d_y.
+template <class T>
+void PackHead(const BackwardPlace<T>& at, const Steps<T>& steps) {
+  const hn::ScalableTag<T> d;
+  const BackwardTiles<T>& tiles = at.tiles;
+  const std::int64_t length = at.length(), width = at.width();
+  PackTransposed(at.x(0), at.args.x_strides.token, length, width, tiles.x_columns);
+  PackPanels(at.d_y(0), at.args.d_y_strides.token, length, width, tiles.y);
+  if (!at.chunk.continues) return;
+  PackTransposed(at.d_y(0), at.args.d_y_strides.token, length, width, tiles.y_columns);
+  ForEachPanel<T>(width, [&](auto vectors, std::int64_t p) HWY_ATTR {
+    const std::int64_t line = vectors * kLanesOf<T>;
+    for (std::int64_t i = 0; i < length; ++i) {
+      const auto factor = hn::Set(d, steps.entering[i]);
+      for (std::int64_t v = 0; v < line; v += kLanesOf<T>) {
+        const std::int64_t place = p * length + i * line + v;
+        const auto value = hn::LoadU(d, tiles.y + place);
+        hn::StoreU(hn::Mul(value, factor), d, tiles.y_entering + place);
+      }
+    }
+  });
+}
+
+// sums += rows of `left` times `right`, where the left matrix lies in panels of `rows` rows and
+// the sums start at its row i: a panel holds a part of the depth.
+template <int kRows, int kVectors, class T>
+HWY_INLINE void MultiplyPanels(Sums<T, kRows, kVectors>& sums, const T* left, std::int64_t rows,
+                               std::int64_t i, const T* right, std::int64_t depth) {
+  for (std::int64_t k = 0; k < depth; k += 2 * kLanesOf<T>) {
+    const std::int64_t line = (k + kLanesOf<T> < depth ? 2 : 1) * kLanesOf<T>;
+    sums.multiply(left + k * rows + i * line, line, 1, right + k * kVectors * kLanesOf<T>,
+                  std::min(line, depth - k));
+  }
+}
+
+// K where a tile touches j <= i.
+template <class T>
+void ComputeProducts(const BackwardPlace<T>& at) {
+  const std::int64_t length = at.length(), width = at.width(), padded = at.padded();
+  ForEachPanel<T>(length, [&](auto vectors, std::int64_t j) HWY_ATTR {
+    ForEachRowBlock(length, [&](auto rows, std::int64_t i) HWY_ATTR {
+      if (i + rows <= j) return;
+      Sums<T, rows, vectors> sums;
+      sums.clear();
+      MultiplyPanels(sums, at.tiles.y, length, i, at.tiles.x_columns + j * width, width);
+      sums.store_rows(at.tiles.products + i * padded + j, padded, vectors * kLanesOf<T>);
+    });
+  });
+}
 
 // From scores and K: weights = G CB, d_scores += G Delta K, and the sums R and Kc.
 template <class T>
-void DecayGradients(const HeadPlace<T>& at, const Steps<T>& steps) {
+void DecayGradients(const BackwardPlace<T>& at, const Steps<T>& steps) {
   const hn::ScalableTag<T> d;
   const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d)), padded = at.padded();
   const BackwardTiles<T>& tiles = at.tiles;
@@ -71,7 +124,7 @@ void DecayGradients(const HeadPlace<T>& at, const Steps<T>& steps) {
       const auto column = hn::Iota(d, static_cast<T>(j));
       const auto exponent = hn::Min(hn::Sub(sum, hn::LoadU(d, steps.sums + j)), hn::Zero(d));
       const auto decay = hn::Exp(d, exponent);
-      const auto score = hn::LoadU(d, tiles.scores + line + j);
+      const auto score = hn::LoadU(d, at.group.scores + line + j);
       const auto product = hn::LoadU(d, tiles.products + line + j);
       const auto wanted = hn::Le(column, row);
       hn::StoreU(hn::IfThenElseZero(wanted, hn::Mul(decay, score)), d, tiles.weights + line + j);
@@ -84,102 +137,125 @@ void DecayGradients(const HeadPlace<T>& at, const Steps<T>& steps) {
       T* column_sum = tiles.column_sums + j;
       hn::StoreU(hn::Add(hn::LoadU(d, column_sum), omega), d, column_sum);
     }
-    // Products of a few rows at once read a little beyond the diagonal.
-    T* beyond = tiles.weights + line;
-    std::fill(beyond + j, beyond + std::max(j, padded), T(0));
+    // A block of rows of the transpose reads a little beyond the diagonal.
+    const std::int64_t end = std::min(padded, i + 6);
+    for (; j < end; j += lanes) hn::StoreU(hn::Zero(d), d, tiles.weights + line + j);
     tiles.row_sums[i] = hn::GetLane(hn::SumOfLanes(d, row_sum));
     d_diagonal += tiles.products[line + i];
   }
   at.sums[2] += d_diagonal;
 }
 
-// u, d_x, r and u . x.
-template <class T>
-void InputGradients(const HeadPlace<T>& at, const Steps<T>& steps) {
+// u and d_x of a tile, and what it adds to r and u . x.
+template <int kRows, int kVectors, class T>
+HWY_INLINE void InputBlock(const BackwardPlace<T>& at, std::int64_t j, std::int64_t p) {
   const BackwardTiles<T>& tiles = at.tiles;
-  const std::int64_t width = at.width(), length = at.length();
+  const SsdBackwardArgs<T>& args = at.args;
+  const std::int64_t state = at.state(), length = at.length(), columns = at.width() - p;
+  const std::int64_t x_row = args.x_strides.token, d_y_row = args.d_y_strides.token;
+  FetchRows<kRows>(at.d_x(j) + p, args.d_x_strides.token, kRows);
+  FetchRows<kRows>(at.next_x + j * x_row + p, x_row, at.next_rows - j);
+  FetchRows<kRows>(at.next_d_y + j * d_y_row + p, d_y_row, at.next_rows - j);
+  Sums<T, kRows, kVectors> u;
+  u.clear();
   if (at.later) {
-    MultiplyTiles(at.b(), at.d_state, width, tiles.u, width, length, width, at.args.shape.state,
-                  false);
-  }
-  for (std::int64_t j = 0; j < length; ++j) {
-    T* u = tiles.u + j * width;
-    if (at.later) Scale(u, steps.leaving[j], u, width);
-    tiles.r[j] = at.later ? steps.delta[j] * Dot(u, at.x(j), width) : T(0);
+    u.multiply(at.group.b_rows + j * state, 1, kRows, at.d_state + p * state, state);
+    u.scale_rows(tiles.leaving + j);
+    u.add_dots(at.x(j) + p, x_row, columns, tiles.r + j);
   }
   // Row j of the transposed weights: i runs down from the diagonal.
-  MultiplyTiles({tiles.weights, 1, at.padded()}, tiles.d_y, width, tiles.u, width, length, width,
-                length, at.later, Part::kUpperLeft);
-  for (std::int64_t j = 0; j < length; ++j) {
-    const T* u = tiles.u + j * width;
-    tiles.u_dot_x[j] = Dot(u, at.x(j), width);
-    Scale(u, steps.delta[j], at.d_x(j), width);
-    AddScaled(tiles.d_y + j * width, at.args.d[at.head], at.d_x(j), width);
-  }
+  const T* y = tiles.y + p * length + j * kVectors * kLanesOf<T>;
+  u.multiply(tiles.weights + j * at.padded() + j, 1, at.padded(), y, length - j);
+  u.add_dots(at.x(j) + p, x_row, columns, tiles.u_dot_x + j);
+  u.scale_rows(tiles.delta + j);
+  u.add_scaled(y, args.d[at.head]);
+  u.store_rows(at.d_x(j) + p, args.d_x_strides.token, columns);
 }
 
-// columns[p, j] *= factor[j]
 template <class T>
-void ScaleColumns(T* columns, const T* factor, std::int64_t rows, std::int64_t padded) {
-  for (std::int64_t p = 0; p < rows; ++p) {
-    ForEachVector<T>(padded, [&](auto d, std::int64_t j) HWY_ATTR {
-      T* at = columns + p * padded + j;
-      hn::StoreU(hn::Mul(hn::LoadU(d, at), hn::LoadU(d, factor + j)), d, at);
-    });
-  }
+void InputGradients(const BackwardPlace<T>& at) {
+  const BackwardTiles<T>& tiles = at.tiles;
+  for (T* sums : {tiles.r, tiles.u_dot_x}) std::fill_n(sums, at.length(), T(0));
+  ForEachPanel<T>(at.width(), [&](auto vectors, std::int64_t p) HWY_ATTR {
+    ForEachRowBlock(at.length(), [&](auto rows, std::int64_t j)
+                                     HWY_ATTR { InputBlock<rows, vectors>(at, j, p); });
+  });
+  for (std::int64_t j = 0; j < at.length(); ++j) tiles.r[j] *= tiles.delta[j];
 }
 
 // The part of d_B that goes through the leaving state: d_b_columns += E (Delta exp(sigma - s) x)^T.
 template <class T>
-void LeavingGradients(const HeadPlace<T>& at, const Steps<T>& steps) {
+void LeavingGradients(const BackwardPlace<T>& at) {
   const BackwardTiles<T>& tiles = at.tiles;
-  const std::int64_t padded = at.padded();
-  for (std::int64_t j = 0; j < padded; ++j) tiles.factor[j] = steps.delta[j] * steps.leaving[j];
-  ScaleColumns(tiles.x_columns, tiles.factor, at.width(), padded);
-  MultiplyTiles({at.d_state, at.width(), 1}, tiles.x_columns, padded, tiles.d_b_columns, padded,
-                at.args.shape.state, padded, at.width(), true);
+  const std::int64_t width = at.width(), state = at.state();
+  for (std::int64_t j = 0; j < at.padded(); ++j)
+    tiles.factor[j] = tiles.delta[j] * tiles.leaving[j];
+  ForEachPanel<T>(at.length(), [&](auto vectors, std::int64_t j) HWY_ATTR {
+    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+      Sums<T, rows, vectors> sums;
+      sums.clear();
+      MultiplyPanels(sums, at.d_state, state, n, tiles.x_columns + j * width, width);
+      sums.add_scaled_columns(tiles.factor + j,
+                              tiles.d_b_columns + j * state + n * vectors * kLanesOf<T>);
+    });
+  });
 }
 
 // The part of d_C that goes through the entering state, and q from the same numbers.
 template <class T>
-void EnteringGradients(const HeadPlace<T>& at, const Steps<T>& steps) {
+void EnteringGradients(const BackwardPlace<T>& at) {
   const BackwardTiles<T>& tiles = at.tiles;
-  const std::int64_t padded = at.padded(), width = at.width(), state = at.args.shape.state;
-  Transpose(tiles.d_y, width, at.length(), width, tiles.y_columns, padded);
-  ScaleColumns(tiles.y_columns, steps.entering, width, padded);
-  MultiplyTiles({at.entering_state, width, 1}, tiles.y_columns, padded, tiles.part, padded, state,
-                padded, width, false);
-  for (std::int64_t n = 0; n < state; ++n) {
-    const T *part = tiles.part + n * padded, *c = tiles.c_columns + n * padded;
-    T* total = tiles.d_c_columns + n * padded;
-    ForEachVector<T>(padded, [&](auto d, std::int64_t i) HWY_ATTR {
-      const auto value = hn::LoadU(d, part + i);
-      hn::StoreU(hn::Add(hn::LoadU(d, total + i), value), d, total + i);
-      const auto q = hn::MulAdd(value, hn::LoadU(d, c + i), hn::LoadU(d, tiles.q + i));
-      hn::StoreU(q, d, tiles.q + i);
+  const std::int64_t width = at.width(), state = at.state();
+  ForEachPanel<T>(at.length(), [&](auto vectors, std::int64_t i) HWY_ATTR {
+    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+      const std::int64_t place = i * state + n * vectors * kLanesOf<T>;
+      Sums<T, rows, vectors> sums;
+      sums.clear();
+      sums.multiply(at.entering_state + n * width, width, 1, tiles.y_columns + i * width, width);
+      sums.scale_columns(tiles.entering + i);
+      sums.add_to(tiles.d_c_columns + place);
+      sums.add_column_dots(tiles.c_columns + place, tiles.q + i);
     });
-  }
+  });
 }
 
-// E' from E.
+// E' from E; returns exp(sigma) <E, H>.
 template <class T>
-void CarryGradient(const HeadPlace<T>& at, const Steps<T>& steps) {
+T CarryGradient(const BackwardPlace<T>& at, T total) {
   const BackwardTiles<T>& tiles = at.tiles;
-  const std::int64_t width = at.width(), padded = at.padded();
-  for (std::int64_t i = 0; i < at.length(); ++i) {
-    Scale(tiles.d_y + i * width, steps.entering[i], tiles.d_y + i * width, width);
-  }
-  if (at.later) Scale(at.d_state, steps.total, at.d_state, at.args.shape.state_elements());
-  MultiplyTiles({tiles.c_columns, padded, 1}, tiles.d_y, width, at.d_state, width,
-                at.args.shape.state, width, at.length(), at.later);
+  const std::int64_t width = at.width(), state = at.state(), length = at.length();
+  T through = 0;
+  ForEachPanel<T>(width, [&](auto vectors, std::int64_t p) HWY_ATTR {
+    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+      T* panel = at.d_state + p * state + n * vectors * kLanesOf<T>;
+      Sums<T, rows, vectors> sums;
+      if (at.later) {
+        sums.load_scaled(panel, total);
+        T dots[rows] = {};
+        sums.add_dots(at.entering_state + n * width + p, width, width - p, dots);
+        for (const T dot : dots) through += dot;
+      } else {
+        sums.clear();
+      }
+      sums.multiply(at.group.c_columns + n * length, 1, rows, tiles.y_entering + p * length,
+                    length);
+      sums.store_panel(panel);
+    });
+  });
+  return through;
 }
 
 // d_l, d_Delta, d_dt and the sums of this head.
 template <class T>
-void StepGradients(const HeadPlace<T>& at, const Steps<T>& steps, T through) {
+void StepGradients(const BackwardPlace<T>& at, const Steps<T>& steps, T through) {
   const BackwardTiles<T>& tiles = at.tiles;
   const SsdBackwardArgs<T>& args = at.args;
   const T a = -std::exp(args.a_log[at.head]);
+  T* slopes = tiles.leaving;  // done with what it held
+  for (std::int64_t k = 0; k < at.length(); ++k) {
+    slopes[k] = args.dt_at(at.row, at.chunk.begin + k, at.head) + args.dt_bias[at.head];
+  }
+  TimeStepSlopes(slopes, at.length(), args.dt_min, args.dt_max);
   T before = 0, after = 0;
   for (std::int64_t j = 0; j < at.length(); ++j) {  // sum of r over earlier tokens, into factor
     tiles.factor[j] = before;
@@ -189,36 +265,28 @@ void StepGradients(const HeadPlace<T>& at, const Steps<T>& steps, T through) {
     const std::int64_t t = at.chunk.begin + k;
     after += tiles.row_sums[k] - tiles.column_sums[k] + tiles.q[k];
     const T d_log = after + tiles.factor[k] + through;
-    const T v = args.dt_at(at.block.row, t, at.head) + args.dt_bias[at.head];
-    const T d_v = (tiles.u_dot_x[k] + a * d_log) * time_step_slope(v, args.dt_min, args.dt_max);
-    args.d_dt[at.block.row * args.d_dt_strides.batch + t * args.d_dt_strides.token + at.head] = d_v;
+    const T d_v = (tiles.u_dot_x[k] + a * d_log) * slopes[k];
+    args.d_dt[at.row * args.d_dt_strides.batch + t * args.d_dt_strides.token + at.head] = d_v;
     at.sums[0] += steps.delta[k] * d_log;
     at.sums[1] += d_v;
   }
 }
 
 template <class T>
-void BackwardHead(const HeadPlace<T>& at) {
+void BackwardHead(const BackwardPlace<T>& at) {
   const BackwardTiles<T>& tiles = at.tiles;
-  const SsdArgs<T>& args = at.args;
-  const std::int64_t width = at.width(), padded = at.padded(), length = at.length();
   Steps<T> steps{tiles.delta, tiles.sums, tiles.entering, tiles.leaving, 0};
-  ComputeSteps<T>(args, at.chunk, at.block.row, at.head, padded, steps);
-  Transpose(at.x(0), args.x_strides.token, length, width, tiles.x_columns, padded);
-  for (std::int64_t i = 0; i < length; ++i) std::copy_n(at.d_y(i), width, tiles.d_y + i * width);
-  MultiplyTiles({tiles.d_y, width, 1}, tiles.x_columns, padded, tiles.products, padded, length,
-                padded, width, false, Part::kLowerResult);
+  ComputeSteps<T>(at.args, at.chunk, at.row, at.head, at.padded(), steps);
+  PackHead(at, steps);
+  ComputeProducts(at);
   DecayGradients(at, steps);
-  InputGradients(at, steps);
-  if (at.later) LeavingGradients(at, steps);
-  std::fill_n(tiles.q, padded, T(0));
+  InputGradients(at);
+  if (at.later) LeavingGradients(at);
+  std::fill_n(tiles.q, at.padded(), T(0));
   T through = 0;
   if (at.chunk.continues) {
-    EnteringGradients(at, steps);
-    if (at.later) {
-      through = steps.total * Dot(at.d_state, at.entering_state, args.shape.state_elements());
-    }
-    CarryGradient(at, steps);
+    EnteringGradients(at);
+    through = CarryGradient(at, steps.total);
   }
   StepGradients(at, steps, through);
 }

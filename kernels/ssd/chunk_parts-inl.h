@@ -1,4 +1,4 @@
-// What forward and backward of a chunk share: time steps, packed inputs, the tile of scores.
+// What forward and backward of a chunk share: which heads a task owns, and time steps.
 // SPDX-License-Identifier: Apache-2.0
 #if defined(PERYTON_KERNELS_SSD_CHUNK_PARTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef PERYTON_KERNELS_SSD_CHUNK_PARTS_INL_H_
@@ -8,8 +8,8 @@
 #endif
 
 #include "kernels/ssd/ssd.h"
-#include "kernels/ssd/tile_math-inl.h"
 #include "kernels/ssd/time_step.h"
+#include "kernels/ssd/vector_loops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
@@ -49,6 +49,21 @@ void TimeSteps(T* delta, std::int64_t count, T dt_min, T dt_max) {
   });
 }
 
+// slope[j] = d softplus / d v at v = slope[j]; none where the limits cut.
+template <class T>
+void TimeStepSlopes(T* slope, std::int64_t count, T dt_min, T dt_max) {
+  ForEachVector<T>(count, [&](auto d, std::int64_t j) HWY_ATTR {
+    const auto v = hn::LoadU(d, slope + j), one = hn::Set(d, T(1));
+    const auto large = hn::Gt(v, hn::Set(d, T(20)));
+    const auto e = hn::Exp(d, v);
+    const auto step = hn::IfThenElse(large, v, hn::Log1p(d, e));
+    const auto value = hn::IfThenElse(large, one, hn::Div(e, hn::Add(one, e)));
+    const auto cut = hn::Or(hn::Lt(step, hn::Set(d, dt_min)), hn::Gt(step, hn::Set(d, dt_max)));
+    const auto inside = hn::IfThenElse(cut, hn::Zero(d), value);
+    hn::StoreU(hn::IfThenElse(hn::IsNaN(v), v, inside), d, slope + j);
+  });
+}
+
 template <class T>
 void ComputeSteps(const SsdArgs<T>& args, const SsdChunk& chunk, std::int64_t row,
                   std::int64_t head, std::int64_t padded, Steps<T>& steps) {
@@ -67,28 +82,6 @@ void ComputeSteps(const SsdArgs<T>& args, const SsdChunk& chunk, std::int64_t ro
   DecayOf(steps.leaving, steps.leaving, padded);
   DecayOf(steps.sums, steps.entering, padded);
   steps.total = steps.entering[padded - 1];
-}
-
-// B and C of one chunk and group, packed; scores[i, j] = C_i . B_j for j <= i.
-template <class T>
-struct GroupTiles {
-  T *b_rows, *c_rows;  // [L, N]
-  T* b_columns;        // [N, L]
-  T* scores;           // [L, L]
-};
-
-template <class T>
-void ComputeScores(const SsdArgs<T>& args, const SsdChunk& chunk, const HeadBlock& block,
-                   std::int64_t padded, const GroupTiles<T>& tiles) {
-  const std::int64_t state = args.shape.state;
-  for (std::int64_t j = 0; j < chunk.length; ++j) {
-    const std::int64_t t = chunk.begin + j;
-    std::copy_n(args.b_at(block.row, t, block.group), state, tiles.b_rows + j * state);
-    std::copy_n(args.c_at(block.row, t, block.group), state, tiles.c_rows + j * state);
-  }
-  Transpose(tiles.b_rows, state, chunk.length, state, tiles.b_columns, padded);
-  MultiplyTiles({tiles.c_rows, state, 1}, tiles.b_columns, padded, tiles.scores, padded,
-                chunk.length, padded, state, false, Part::kLowerResult);
 }
 
 }  // namespace

@@ -34,16 +34,6 @@ struct ForwardPlace {
   std::int64_t padded() const { return ssd_padded(chunk.length); }
 };
 
-// Starts to fetch `rows` lines that are `row` elements apart: the tokens of one head lie too far
-// from each other for the processor to see a pattern.
-template <int kRows, class T>
-HWY_INLINE void FetchRows(const T* first, std::int64_t row, std::int64_t rows) {
-#pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) {
-    if (i < rows) hwy::Prefetch(first + i * row);
-  }
-}
-
 // weights[i, j] = exp(s_i - s_j) scores[i, j] Delta_j for j <= i, with D on the diagonal, and 0
 // as far right as a block of rows reads. By select: a score above the diagonal may be anything.
 template <class T>
@@ -103,7 +93,7 @@ HWY_INLINE void OutputBlock(const ForwardPlace<T>& at, std::int64_t i, std::int6
   Sums<T, kRows, kVectors> sums;
   sums.clear();
   if (at.chunk.continues) {
-    sums.multiply(at.group.c_left + i * state, 1, kRows, at.state + p * state, state);
+    sums.multiply(at.group.c_rows + i * state, 1, kRows, at.state + p * state, state);
     sums.scale_rows(at.tiles.entering + i);
   }
   sums.multiply(at.tiles.weights + i * padded, padded, 1, at.tiles.x + p * length, i + kRows);
@@ -123,7 +113,7 @@ HWY_INLINE void StateBlock(const ForwardPlace<T>& at, T total, std::int64_t n, s
   } else {
     sums.clear();
   }
-  sums.multiply(at.group.b_left + n * length, 1, kRows, at.tiles.x_left + p * length, length);
+  sums.multiply(at.group.b_columns + n * length, 1, kRows, at.tiles.x_left + p * length, length);
   sums.store_panel(panel);
   if (at.leaving_row == nullptr) return;
   sums.store_rows(at.leaving_row + n * at.width() + p, at.width(), at.width() - p);

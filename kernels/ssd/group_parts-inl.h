@@ -35,11 +35,14 @@ template <class T>
 void PrepareGroup(const SsdArgs<T>& args, const SsdChunk& chunk, std::int64_t row,
                   std::int64_t group, const GroupChunk<T>& out, T* columns) {
   const std::int64_t state = args.shape.state, length = chunk.length;
-  const T* b = args.b_at(row, chunk.begin, group);
-  PackLeft(args.c_at(row, chunk.begin, group), args.c_strides.token, length, state, out.c_left);
-  PackLeftTransposed(b, args.b_strides.token, state, length, out.b_left);
-  PackTransposed(b, args.b_strides.token, length, state, columns);
-  MultiplyLower(out.c_left, columns, length, state, out.scores, ssd_padded(length));
+  const T *b = args.b_at(row, chunk.begin, group), *c = args.c_at(row, chunk.begin, group);
+  const std::int64_t b_row = args.b_strides.token, c_row = args.c_strides.token;
+  PackLeft(c, c_row, length, state, out.c_rows);
+  PackLeftTransposed(b, b_row, state, length, out.b_columns);
+  if (out.b_rows != nullptr) PackLeft(b, b_row, length, state, out.b_rows);
+  if (out.c_columns != nullptr) PackLeftTransposed(c, c_row, state, length, out.c_columns);
+  PackTransposed(b, b_row, length, state, columns);
+  MultiplyLower(out.c_rows, columns, length, state, out.scores, ssd_padded(length));
 }
 
 }  // namespace

@@ -8,30 +8,43 @@
 
 namespace peryton::kernels::cpu {
 
-// Of one chunk and group.
+// Of one chunk and group. Left matrices lie by blocks of rows, see panel_math-inl.h.
 template <class T>
 struct GroupChunk {
-  T* c_left;  // C [L, N] as a left matrix, by blocks of rows (panel_math-inl.h)
-  T* b_left;  // B^T [N, L] likewise
-  T* scores;  // [L, padded L]: C_i . B_j for j <= i
+  T *b_columns, *c_columns;  // left matrices B^T and C^T [N, L]; the second is null in forward
+  T *b_rows, *c_rows;        // left matrices B and C [L, N]; the first is null in forward
+  T* scores;                 // [L, padded L]: C_i . B_j for j <= i
 };
 
-template <class T>
-struct GroupParts {
-  T *c_left, *b_left, *scores;
-  std::int64_t tokens, groups, state, longest;
+enum class SsdPass { kForward, kBackward };
 
-  GroupParts(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk)
-      : tokens(shape.tokens), groups(shape.groups), state(shape.state), longest(ssd_padded(chunk)) {
-    const std::int64_t total = shape.batch * tokens * groups;
-    c_left = scratch.take(total * state);
-    b_left = scratch.take(total * state);
-    scores = scratch.take(total * longest);
+template <class T>
+class GroupParts {
+ public:
+  GroupParts(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk, SsdPass pass)
+      : tokens_(shape.tokens),
+        groups_(shape.groups),
+        state_(shape.state),
+        longest_(ssd_padded(chunk)) {
+    const std::int64_t total = shape.batch * tokens_ * groups_;
+    b_columns_ = scratch.take(total * state_);
+    c_rows_ = scratch.take(total * state_);
+    if (pass == SsdPass::kBackward) {
+      c_columns_ = scratch.take(total * state_);
+      b_rows_ = scratch.take(total * state_);
+    }
+    scores_ = scratch.take(total * longest_);
   }
   GroupChunk<T> at(std::int64_t row, std::int64_t group, std::int64_t begin) const {
-    const std::int64_t token = (row * groups + group) * tokens + begin;
-    return {c_left + token * state, b_left + token * state, scores + token * longest};
+    const std::int64_t token = (row * groups_ + group) * tokens_ + begin;
+    const auto from = [&](T* array) { return array == nullptr ? nullptr : array + token * state_; };
+    return {from(b_columns_), from(c_columns_), from(b_rows_), from(c_rows_),
+            scores_ + token * longest_};
   }
+
+ private:
+  std::int64_t tokens_, groups_, state_, longest_;
+  T *b_columns_, *c_rows_, *c_columns_ = nullptr, *b_rows_ = nullptr, *scores_;
 };
 
 // The row of chunk `index`.

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "hwy/cache_control.h"
@@ -78,6 +79,16 @@ HWY_INLINE void StoreSome(hn::Vec<D> value, D d, T* to, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i] = padded[i];
 }
 
+// Starts to fetch `rows` lines that are `row` elements apart: the tokens of one head lie too far
+// from each other for the processor to see a pattern.
+template <int kRows, class T>
+HWY_INLINE void FetchRows(const T* first, std::int64_t row, std::int64_t rows) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+    if (i < rows) hwy::Prefetch(first + i * row);
+  }
+}
+
 template <class T, int kRows, int kVectors>
 struct Sums {
   using D = hn::ScalableTag<T>;
@@ -124,6 +135,76 @@ struct Sums {
       for (int v = 0; v < kVectors; ++v) {
         at[i][v] = hn::Mul(hn::LoadU(D(), panel + (i * kVectors + v) * kLanesOf<T>), s);
       }
+    }
+  }
+  // += scale * panel
+  HWY_INLINE void add_scaled(const T* panel, T scale) {
+    const auto s = hn::Set(D(), scale);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        const auto value = hn::LoadU(D(), panel + (i * kVectors + v) * kLanesOf<T>);
+        at[i][v] = hn::MulAdd(s, value, at[i][v]);
+      }
+    }
+  }
+  // Column j times factor[j].
+  HWY_INLINE void scale_columns(const T* factor) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      const auto f = hn::LoadU(D(), factor + v * kLanesOf<T>);
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; ++i) at[i][v] = hn::Mul(at[i][v], f);
+    }
+  }
+  // total panel += sums
+  HWY_INLINE void add_to(T* total) const {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        T* to = total + (i * kVectors + v) * kLanesOf<T>;
+        hn::StoreU(hn::Add(hn::LoadU(D(), to), at[i][v]), D(), to);
+      }
+    }
+  }
+  // dots[j] += column j . column j of the panel.
+  HWY_INLINE void add_column_dots(const T* panel, T* dots) const {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      auto sum = hn::LoadU(D(), dots + v * kLanesOf<T>);
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; ++i) {
+        const auto value = hn::LoadU(D(), panel + (i * kVectors + v) * kLanesOf<T>);
+        sum = hn::MulAdd(at[i][v], value, sum);
+      }
+      hn::StoreU(sum, D(), dots + v * kLanesOf<T>);
+    }
+  }
+  // total panel += sums, column j times factor[j].
+  HWY_INLINE void add_scaled_columns(const T* factor, T* total) const {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      const auto f = hn::LoadU(D(), factor + v * kLanesOf<T>);
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; ++i) {
+        T* to = total + (i * kVectors + v) * kLanesOf<T>;
+        hn::StoreU(hn::MulAdd(at[i][v], f, hn::LoadU(D(), to)), D(), to);
+      }
+    }
+  }
+  // dots[i] += row i . other row i, of which `columns` columns exist.
+  HWY_INLINE void add_dots(const T* other, std::int64_t row, std::int64_t columns, T* dots) const {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      auto sum = hn::Zero(D());
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        const std::int64_t from = v * kLanesOf<T>;
+        sum = hn::MulAdd(at[i][v], LoadSome(D(), other + i * row + from, columns - from), sum);
+      }
+      dots[i] += hn::GetLane(hn::SumOfLanes(D(), sum));
     }
   }
   HWY_INLINE void store_panel(T* panel) const {
@@ -186,23 +267,47 @@ void UnpackPanels(const T* in, std::int64_t rows, std::int64_t columns, T* out,
   });
 }
 
-// Panels of the transpose: panel columns are the `rows` of `in`, panel rows its columns. Eight rows
-// at a time: walking down a column of a wide array would use a few sets of the cache only.
+// out[j, i] = in[i, j]. Four rows and a vector of columns at a time: walking down a column of a
+// wide array would use a few sets of the cache only.
+template <class T>
+void Transpose(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t columns, T* out,
+               std::int64_t out_row) {
+  constexpr std::int64_t kLanes = kLanesOf<T>;
+  const hn::ScalableTag<T> d;
+  HWY_ALIGN T quads[4 * kLanes];
+  std::int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const T* from = in + i * in_row;
+    T* to = out + i;
+    std::int64_t j = 0;
+    for (; j + kLanes <= columns; j += kLanes) {
+      hn::StoreInterleaved4(hn::LoadU(d, from + j), hn::LoadU(d, from + in_row + j),
+                            hn::LoadU(d, from + 2 * in_row + j),
+                            hn::LoadU(d, from + 3 * in_row + j), d, quads);
+#pragma GCC unroll 16
+      for (std::int64_t k = 0; k < kLanes; ++k) {
+        std::memcpy(to + (j + k) * out_row, quads + 4 * k, 4 * sizeof(T));
+      }
+    }
+    for (; j < columns; ++j) {
+      for (std::int64_t k = 0; k < 4; ++k) to[j * out_row + k] = from[k * in_row + j];
+    }
+  }
+  for (; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) out[j * out_row + i] = in[i * in_row + j];
+  }
+}
+
+// Panels of the transpose: panel columns are the `rows` of `in`, panel rows its columns.
 template <class T>
 void PackTransposed(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t columns,
                     T* out) {
   ForEachPanel<T>(rows, [&](auto vectors, std::int64_t first) HWY_ATTR {
-    const std::int64_t width = vectors * kLanesOf<T>;
+    const std::int64_t line = vectors * kLanesOf<T>, there = std::min(line, rows - first);
     T* panel = out + first * columns;
-    for (std::int64_t i = 0; i < width; i += 8) {
-      const std::int64_t count = std::min<std::int64_t>(8, width - i);
-      const std::int64_t there = std::clamp<std::int64_t>(rows - first - i, 0, count);
-      const T* source = in + (first + i) * in_row;
-      for (std::int64_t j = 0; j < columns; ++j) {
-        T* to = panel + j * width + i;
-        for (std::int64_t k = 0; k < there; ++k) to[k] = source[k * in_row + j];
-        for (std::int64_t k = there; k < count; ++k) to[k] = T(0);
-      }
+    Transpose(in + first * in_row, in_row, there, columns, panel, line);
+    for (std::int64_t j = 0; there < line && j < columns; ++j) {
+      std::fill(panel + j * line + there, panel + (j + 1) * line, T(0));
     }
   });
 }

@@ -17,95 +17,126 @@ HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-// out += columns^T, eight rows at a time.
+// out = columns^T: `columns` lies in panels of [state, rows].
 template <class T>
-void AddTransposed(const T* columns, std::int64_t padded, std::int64_t rows, std::int64_t state,
-                   T* out, std::int64_t out_row) {
-  for (std::int64_t j = 0; j < rows; j += 8) {
-    const std::int64_t count = std::min<std::int64_t>(8, rows - j);
-    for (std::int64_t n = 0; n < state; ++n) {
-      const T* source = columns + n * padded + j;
-      T* target = out + j * out_row + n;
-      for (std::int64_t k = 0; k < count; ++k) target[k * out_row] += source[k];
-    }
-  }
+void StoreTransposed(const T* columns, std::int64_t rows, std::int64_t state, T* out,
+                     std::int64_t out_row) {
+  ForEachPanel<T>(rows, [&](auto vectors, std::int64_t first) HWY_ATTR {
+    const std::int64_t line = vectors * kLanesOf<T>;
+    Transpose(columns + first * state, line, state, std::min(line, rows - first),
+              out + first * out_row, out_row);
+  });
+}
+
+// total += left right[first of a panel.. or up to its last]: panels of [state, L].
+template <class T>
+void AddGroupProducts(const T* left, const T* right, bool upper, std::int64_t state,
+                      std::int64_t length, T* total) {
+  ForEachPanel<T>(length, [&](auto vectors, std::int64_t j) HWY_ATTR {
+    const std::int64_t line = vectors * kLanesOf<T>;
+    const std::int64_t first = upper ? j : 0, last = upper ? length : std::min(length, j + line);
+    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+      Sums<T, rows, vectors> sums;
+      sums.clear();
+      sums.multiply(left + n * length + first * rows, 1, rows, right + j * length + first * line,
+                    last - first);
+      sums.add_to(total + j * state + n * line);
+    });
+  });
 }
 
 // d_C = d_CB B and d_B = d_CB^T C of the chunk, with what came through the states.
 template <class T>
 void StoreGroupGradients(const SsdBackwardArgs<T>& args, const SsdChunk& chunk,
-                         const HeadBlock& block, const BackwardTiles<T>& tiles,
-                         const BackwardPartials<T>& partials) {
+                         const HeadBlock& block, const GroupChunk<T>& group,
+                         const BackwardTiles<T>& tiles, const BackwardPartials<T>& partials) {
   const SsdShape& shape = args.shape;
   const std::int64_t state = shape.state, padded = ssd_padded(chunk.length);
-  const std::int64_t row = shape.groups * state;
+  const std::int64_t row = shape.groups * state, length = chunk.length;
   const std::int64_t offset =
       block.index * partials.block_elements +
       ((block.row * shape.tokens + chunk.begin) * shape.groups + block.group) * state;
-  T *d_b = partials.d_b + offset, *d_c = partials.d_c + offset;
-  MultiplyTiles({tiles.d_scores, padded, 1}, tiles.b_rows, state, d_c, row, chunk.length, state,
-                chunk.length, false, Part::kLowerLeft);
-  MultiplyTiles({tiles.d_scores, 1, padded}, tiles.c_rows, state, d_b, row, chunk.length, state,
-                chunk.length, false, Part::kUpperLeft);
-  AddTransposed(tiles.d_c_columns, padded, chunk.length, state, d_c, row);
-  AddTransposed(tiles.d_b_columns, padded, chunk.length, state, d_b, row);
+  T *scores = tiles.products, *transposed = tiles.weights;  // done with what they held
+  PackPanels(tiles.d_scores, padded, length, length, scores);
+  PackTransposed(tiles.d_scores, padded, length, length, transposed);
+  AddGroupProducts(group.c_columns, scores, true, state, length, tiles.d_b_columns);
+  AddGroupProducts(group.b_columns, transposed, false, state, length, tiles.d_c_columns);
+  StoreTransposed(tiles.d_b_columns, length, state, partials.d_b + offset, row);
+  StoreTransposed(tiles.d_c_columns, length, state, partials.d_c + offset, row);
 }
 
 template <class T>
 void StoreInitialGradient(const SsdBackwardArgs<T>& args, const HeadBlock& block, bool reached,
-                          const T* d_states) {
+                          const BackwardTiles<T>& tiles) {
   if (args.d_initial_state == nullptr) return;
-  const std::int64_t size = args.shape.state_elements();
+  const std::int64_t size = args.shape.state_elements(), width = args.shape.head_dim;
   T* target = args.d_initial_state + (block.row * args.shape.heads + block.first_head) * size;
-  if (reached) {
-    std::copy_n(d_states, block.heads * size, target);
-  } else {
-    std::fill_n(target, block.heads * size, T(0));
+  if (!reached) std::fill_n(target, block.heads * size, T(0));
+  for (std::int64_t h = 0; reached && h < block.heads; ++h) {
+    UnpackPanels(tiles.d_states + h * tiles.state_elements, args.shape.state, width,
+                 target + h * size, width);
   }
 }
 
 template <class T>
-void BackwardTask(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, std::int64_t longest,
-                  const BackwardPartials<T>& partials, T* workspace, std::int64_t task) {
+void BackwardTask(const SsdBackwardArgs<T>& args, const SsdChunkTable& table,
+                  const GroupParts<T>& parts, const BackwardPartials<T>& partials,
+                  const BackwardTiles<T>& tiles, std::int64_t task) {
   const SsdShape& shape = args.shape;
-  const std::int64_t size = shape.state_elements();
+  const std::int64_t size = shape.state_elements(), state = shape.state, width = shape.head_dim;
   const HeadBlock block = FindHeadBlock(shape, task);
-  Scratch<T> scratch(workspace);
-  const BackwardTiles<T> tiles(scratch, shape, longest);
   const std::int64_t first = block.row * shape.heads + block.first_head;
   std::fill_n(partials.heads + first * 3, block.heads * 3, T(0));
   bool later = args.d_final_state != nullptr;
-  if (later) std::copy_n(args.d_final_state + first * size, block.heads * size, tiles.d_states);
-  for (std::int64_t i = table.row_begin[block.row + 1] - 1; i >= table.row_begin[block.row]; --i) {
+  for (std::int64_t h = 0; later && h < block.heads; ++h) {
+    PackPanels(args.d_final_state + (first + h) * size, width, state, width,
+               tiles.d_states + h * tiles.state_elements);
+  }
+  const std::int64_t begin = table.row_begin[block.row];
+  for (std::int64_t i = table.row_begin[block.row + 1] - 1; i >= begin; --i) {
     const SsdChunk& chunk = table.chunks[i];
     const std::int64_t padded = ssd_padded(chunk.length);
-    ComputeScores<T>(args, chunk, block, padded,
-                     {tiles.b_rows, tiles.c_rows, tiles.b_columns, tiles.scores});
-    Transpose(tiles.c_rows, shape.state, chunk.length, shape.state, tiles.c_columns, padded);
+    const GroupChunk<T> group = parts.at(block.row, block.group, chunk.begin);
+    PackTransposed(args.c_at(block.row, chunk.begin, block.group), args.c_strides.token,
+                   chunk.length, state, tiles.c_columns);
     std::fill_n(tiles.d_scores, padded * padded, T(0));
-    std::fill_n(tiles.d_b_columns, shape.state * padded, T(0));
-    std::fill_n(tiles.d_c_columns, shape.state * padded, T(0));
+    std::fill_n(tiles.d_b_columns, state * padded, T(0));
+    std::fill_n(tiles.d_c_columns, state * padded, T(0));
     for (std::int64_t h = 0; h < block.heads; ++h) {
       const std::int64_t head = block.first_head + h;
-      BackwardHead<T>({args, chunk, block, head,
-                       args.chunk_states + (i * shape.heads + head) * size,
-                       tiles.d_states + h * size, later, partials.heads + (first + h) * 3, tiles});
+      const bool last = h + 1 == block.heads;
+      const SsdChunk& next = last && i > begin ? table.chunks[i - 1] : chunk;
+      const std::int64_t next_head = block.first_head + (last ? 0 : h + 1);
+      const T* next_d_y = args.d_y + block.row * args.d_y_strides.batch +
+                          next.begin * args.d_y_strides.token + next_head * width;
+      BackwardHead<T>(
+          {args, chunk, block.row, head, group, args.chunk_states + (i * shape.heads + head) * size,
+           tiles.d_states + h * tiles.state_elements, later, partials.heads + (first + h) * 3,
+           args.x_at(block.row, next.begin, next_head), next_d_y, next.length, tiles});
     }
-    StoreGroupGradients(args, chunk, block, tiles, partials);
+    StoreGroupGradients(args, chunk, block, group, tiles, partials);
     later = chunk.continues;
   }
-  StoreInitialGradient(args, block, later, tiles.d_states);
+  StoreInitialGradient(args, block, later, tiles);
 }
 
+void PrepareForFloat(const SsdBackwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
+                     std::int64_t group, const GroupChunk<float>& out, float* columns) {
+  PrepareGroup(args, chunk, row, group, out, columns);
+}
+void PrepareForDouble(const SsdBackwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
+                      std::int64_t group, const GroupChunk<double>& out, double* columns) {
+  PrepareGroup(args, chunk, row, group, out, columns);
+}
 void BackwardFloat(const SsdBackwardArgs<float>& args, const SsdChunkTable& table,
-                   std::int64_t longest, const BackwardPartials<float>& partials, float* workspace,
-                   std::int64_t task) {
-  BackwardTask(args, table, longest, partials, workspace, task);
+                   const GroupParts<float>& parts, const BackwardPartials<float>& partials,
+                   const BackwardTiles<float>& tiles, std::int64_t task) {
+  BackwardTask(args, table, parts, partials, tiles, task);
 }
 void BackwardDouble(const SsdBackwardArgs<double>& args, const SsdChunkTable& table,
-                    std::int64_t longest, const BackwardPartials<double>& partials,
-                    double* workspace, std::int64_t task) {
-  BackwardTask(args, table, longest, partials, workspace, task);
+                    const GroupParts<double>& parts, const BackwardPartials<double>& partials,
+                    const BackwardTiles<double>& tiles, std::int64_t task) {
+  BackwardTask(args, table, parts, partials, tiles, task);
 }
 
 }  // namespace
@@ -116,18 +147,39 @@ HWY_AFTER_NAMESPACE();
 namespace peryton::kernels {
 namespace cpu {
 
+HWY_EXPORT(PrepareForFloat);
+HWY_EXPORT(PrepareForDouble);
 HWY_EXPORT(BackwardFloat);
 HWY_EXPORT(BackwardDouble);
 
 namespace {
 
-void run_task(const SsdBackwardArgs<float>& args, const SsdChunkTable& table, std::int64_t chunk,
-              const BackwardPartials<float>& partials, float* workspace, std::int64_t task) {
-  HWY_DYNAMIC_DISPATCH(BackwardFloat)(args, table, chunk, partials, workspace, task);
+// Scratch memory of worker `index`.
+template <class T>
+BackwardTiles<T> backward_tiles_of(T* tiles, const SsdShape& shape, std::int64_t chunk, int index) {
+  Scratch<T> counter(nullptr);
+  BackwardTiles<T>(counter, shape, chunk);
+  Scratch<T> scratch(tiles + index * counter.used());
+  return BackwardTiles<T>(scratch, shape, chunk);
 }
-void run_task(const SsdBackwardArgs<double>& args, const SsdChunkTable& table, std::int64_t chunk,
-              const BackwardPartials<double>& partials, double* workspace, std::int64_t task) {
-  HWY_DYNAMIC_DISPATCH(BackwardDouble)(args, table, chunk, partials, workspace, task);
+
+void run_prepare(const SsdBackwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
+                 std::int64_t group, const GroupChunk<float>& out, float* columns) {
+  HWY_DYNAMIC_DISPATCH(PrepareForFloat)(args, chunk, row, group, out, columns);
+}
+void run_prepare(const SsdBackwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
+                 std::int64_t group, const GroupChunk<double>& out, double* columns) {
+  HWY_DYNAMIC_DISPATCH(PrepareForDouble)(args, chunk, row, group, out, columns);
+}
+void run_task(const SsdBackwardArgs<float>& args, const SsdChunkTable& table,
+              const GroupParts<float>& parts, const BackwardPartials<float>& partials,
+              const BackwardTiles<float>& tiles, std::int64_t task) {
+  HWY_DYNAMIC_DISPATCH(BackwardFloat)(args, table, parts, partials, tiles, task);
+}
+void run_task(const SsdBackwardArgs<double>& args, const SsdChunkTable& table,
+              const GroupParts<double>& parts, const BackwardPartials<double>& partials,
+              const BackwardTiles<double>& tiles, std::int64_t task) {
+  HWY_DYNAMIC_DISPATCH(BackwardDouble)(args, table, parts, partials, tiles, task);
 }
 
 // d_B and d_C of one token: the sum over head blocks, in order.
@@ -171,14 +223,23 @@ void ssd_backward(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, st
   require(shape.groups > 0 && shape.heads % shape.groups == 0, "ssd", shape.groups, " groups of ",
           shape.heads, " heads");
   require(args.chunk_states != nullptr, "ssd", "backward needs the states of forward");
-  Scratch<T> shared(workspace), counter(nullptr);
+  Scratch<T> shared(workspace);
   const BackwardPartials<T> partials(shared, shape);
-  BackwardTiles<T>(counter, shape, chunk);
-  T* tiles = workspace + shared.used();
-  const std::int64_t tasks = shape.batch * shape.groups * ssd_head_blocks(shape);
-  parallel_for_worker(context, tasks, [&](std::int64_t task, int worker) {
-    run_task(args, table, chunk, partials, tiles + worker * counter.used(), task);
-  });
+  const GroupParts<T> parts(shared, shape, chunk, SsdPass::kBackward);
+  T* const tiles = workspace + shared.used();
+  parallel_for_worker(context, table.row_begin[shape.batch] * shape.groups,
+                      [&](std::int64_t task, int worker) {
+                        const std::int64_t index = task / shape.groups, group = task % shape.groups;
+                        const std::int64_t row = ssd_row_of_chunk(table, index);
+                        run_prepare(args, table.chunks[index], row, group,
+                                    parts.at(row, group, table.chunks[index].begin),
+                                    backward_tiles_of(tiles, shape, chunk, worker).c_columns);
+                      });
+  parallel_for_worker(context, shape.batch * shape.groups * ssd_head_blocks(shape),
+                      [&](std::int64_t task, int worker) {
+                        run_task(args, table, parts, partials,
+                                 backward_tiles_of(tiles, shape, chunk, worker), task);
+                      });
   parallel_blocks(context, shape.batch * shape.tokens, 64,
                   [&](std::int64_t begin, std::int64_t end) {
                     for (std::int64_t token = begin; token < end; ++token) {
@@ -198,6 +259,7 @@ template void ssd_backward<double>(const SsdBackwardArgs<double>&, const SsdChun
 std::int64_t ssd_backward_workspace(const SsdShape& shape, std::int64_t chunk, int threads) {
   Scratch<float> shared(nullptr), tiles(nullptr);
   cpu::BackwardPartials<float>(shared, shape);
+  cpu::GroupParts<float>(shared, shape, chunk, cpu::SsdPass::kBackward);
   cpu::BackwardTiles<float>(tiles, shape, chunk);
   return shared.used() + threads * tiles.used();
 }

@@ -173,7 +173,7 @@ void ssd_forward(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std:
     return;
   }
   Scratch<T> shared(workspace);
-  const GroupParts<T> parts(shared, shape, chunk);
+  const GroupParts<T> parts(shared, shape, chunk, SsdPass::kForward);
   T* const tiles = workspace + shared.used();
   parallel_for_worker(context, table.row_begin[shape.batch] * shape.groups,
                       [&](std::int64_t task, int worker) {
@@ -198,7 +198,7 @@ template void ssd_forward<double>(const SsdForwardArgs<double>&, const SsdChunkT
 
 std::int64_t ssd_forward_workspace(const SsdShape& shape, std::int64_t chunk, int threads) {
   Scratch<float> shared(nullptr), tiles(nullptr);
-  cpu::GroupParts<float>(shared, shape, chunk);
+  cpu::GroupParts<float>(shared, shape, chunk, cpu::SsdPass::kForward);
   cpu::ForwardTiles<float>(tiles, shape, chunk);
   return shared.used() + threads * tiles.used();
 }
