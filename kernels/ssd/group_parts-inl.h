@@ -9,6 +9,7 @@
 
 #include "kernels/ssd/group_parts.h"
 #include "kernels/ssd/panel_math-inl.h"
+#include "kernels/ssd/panel_packing-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
