@@ -15,8 +15,8 @@ usage: ./tests/run.sh [--all] [--quick] [--no-install [--prefix DIR]...]
   --no-install   install nothing; build with what is there and name what is missing
   --prefix DIR   look for libraries in DIR too; may be given several times
 
-Builds into build/, runs the suite, runs what computes again under PERYTON_MAX_ISA=scalar and avx2, and runs
-the layers below launch/ under the address, undefined-behaviour and thread sanitizers.
+Builds into build/, runs the suite, runs what computes again under PERYTON_MAX_ISA=scalar and avx2 (avx512 too
+where the processor has it), and runs the layers below launch/ under the address, undefined-behaviour and thread sanitizers.
 TEXT
 }
 
@@ -68,7 +68,13 @@ if [ "$quick" = no ]; then
   # What computes; the rest does not look at the instruction set.
   compute=(-R '^test_(kernels|ops|nn|families|conformance|hybrid|search|eval)\.')
   [ "$all" = yes ] && compute=()
-  for isa in scalar avx2; do
+  isas=(scalar avx2)
+  if grep -qw avx512bw /proc/cpuinfo; then
+    isas+=(avx512)
+  else
+    echo "no AVX-512 in this processor: tests/emulated/run.sh runs what needs it"
+  fi
+  for isa in "${isas[@]}"; do
     PERYTON_MAX_ISA=$isa suite "PERYTON_MAX_ISA=$isa" build -LE slow "${compute[@]}"
   done
 

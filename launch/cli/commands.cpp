@@ -65,7 +65,8 @@ int run_command_line(const std::vector<std::string>& arguments) {
   }
   try {
     keep_freed_memory();
-    kernels::cap_isa_from_environment();
+    const std::string remark = kernels::cap_isa_from_environment();
+    if (!remark.empty()) std::fprintf(stderr, "peryton: note: %s\n", remark.c_str());
     return dispatch(arguments);
   } catch (const Error& error) {
     std::fprintf(stderr, "peryton: error: %s\n", error.what());

@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <string>
+
 #include "kernels/common/isa.h"
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  peryton::kernels::cap_isa_from_environment();
+  const std::string remark = peryton::kernels::cap_isa_from_environment();
+  if (!remark.empty()) std::fprintf(stderr, "%s\n", remark.c_str());
   return RUN_ALL_TESTS();
 }

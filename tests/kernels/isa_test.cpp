@@ -1,0 +1,34 @@
+// What dispatch chooses, under whatever PERYTON_MAX_ISA the tests run.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/common/isa.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "kernels/ternary_gemm/dispatch.h"
+
+namespace peryton::kernels {
+namespace {
+
+#ifdef __x86_64__
+TEST(Isa, IsTheBestThatProcessorAndCapAllow) {
+  const char* text = std::getenv("PERYTON_MAX_ISA");
+  const std::string cap = text == nullptr || *text == '\0' ? "avx512" : text;
+  const std::string isa = active_isa(), ternary = ternary::available_kernels().front()->name;
+  std::printf("cap %s: instruction set %s, ternary products by %s\n", cap.c_str(), isa.c_str(),
+              ternary.c_str());
+  const bool avx2 = cap != "scalar" && __builtin_cpu_supports("avx2") != 0;
+  const bool avx512 = cap == "avx512" && __builtin_cpu_supports("avx512bw") != 0 &&
+                      __builtin_cpu_supports("avx512vl") != 0 &&
+                      __builtin_cpu_supports("avx512dq") != 0;
+  EXPECT_EQ(isa.starts_with("AVX3"), avx512);
+  EXPECT_EQ(isa == "AVX2", avx2 && !avx512);
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni") != 0;
+  EXPECT_EQ(ternary, vnni ? "avx512-vnni" : avx2 ? "avx2" : "portable");
+}
+#endif
+
+}  // namespace
+}  // namespace peryton::kernels
