@@ -15,6 +15,11 @@ struct LayerNorm {
     const Variable shift = bias ? tape.parameter(*bias) : Variable();
     return layer_norm(tape, x, tape.parameter(*weight), shift, eps);
   }
+  // Of hidden + branch.
+  JoinedNorm join(Tape& tape, const Variable& hidden, const Variable& branch) const {
+    const Variable shift = bias ? tape.parameter(*bias) : Variable();
+    return add_layer_norm(tape, hidden, branch, tape.parameter(*weight), shift, eps);
+  }
 };
 
 }  // namespace peryton

@@ -13,6 +13,10 @@ struct RmsNorm {
   Variable operator()(Tape& tape, const Variable& x) const {
     return rms_norm(tape, x, tape.parameter(*weight), Variable(), eps);
   }
+  // Of hidden + branch.
+  JoinedNorm join(Tape& tape, const Variable& hidden, const Variable& branch) const {
+    return add_rms_norm(tape, hidden, branch, tape.parameter(*weight), Variable(), eps);
+  }
 };
 
 }  // namespace peryton

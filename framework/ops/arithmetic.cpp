@@ -65,6 +65,49 @@ double dot(const kernels::Context& context, const Tensor& a, const Tensor& b, st
   });
 }
 
+// Adds c_i d to the gradients of the terms in `slots` and returns sum d values_i for each; `values`
+// is empty if nobody asks for that.
+std::vector<double> weighted_sum_gradient(Tape& tape, const Tensor& d_out,
+                                          const std::vector<GradientSlot>& slots,
+                                          const std::vector<Tensor>& values,
+                                          const std::vector<double>& c) {
+  std::vector<Tensor> gradients(slots.size());
+  std::vector<double> slopes(values.size());
+  const auto count = static_cast<std::int64_t>(slots.size());
+  const Tensor workspace = Tensor::empty(DType::kFloat64, {kernels::weighted_sum_workspace(count)});
+  dispatch_float(d_out.dtype(), "weighted_sum", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    std::vector<kernels::WeightedSumGradientTerm<T>> list(slots.size());
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      list[i].width = slots[i].shape()[-1];
+      list[i].coefficient = static_cast<compute_t<T>>(c[i]);
+      if (slots[i].needs_gradient() && c[i] != 0) {
+        gradients[i] = Tensor::empty(d_out.dtype(), slots[i].shape());
+        list[i].d_x = gradients[i].rows().template data<T>();
+        list[i].d_stride = list[i].width;
+      }
+      if (values.empty()) continue;
+      const Tensor rows = values[i].rows();
+      list[i].x = rows.data<T>();
+      list[i].stride = rows.stride(0);
+    }
+    const Tensor rows = d_out.rows();
+    kernels::cpu::weighted_sum_backward<T>({.terms = list.data(),
+                                            .count = count,
+                                            .d_out = rows.data<T>(),
+                                            .rows = rows.size(0),
+                                            .width = rows.size(1),
+                                            .stride = rows.stride(0),
+                                            .slopes = slopes.empty() ? nullptr : slopes.data(),
+                                            .workspace = workspace.data<double>()},
+                                           tape.context());
+  });
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (gradients[i].defined()) tape.add_gradient(slots[i], gradients[i]);
+  }
+  return slopes;
+}
+
 double element(const Tensor& vector, std::int64_t i) { return vector.slice(0, i, i + 1).item(); }
 
 }  // namespace
@@ -158,17 +201,13 @@ Variable weighted_sum(Tape& tape, const std::vector<Variable>& terms, const Vari
   const Tensor out = weighted_sum_of(context, values, c, width);
   if (!coefficients.needs_gradient()) values.clear();
   return tape.record(out, inputs, [=, &tape, to_c = coefficients.slot()](const Tensor& d) {
-    const Tensor d_out = d.as_contiguous();
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-      if (slots[i].needs_gradient() && c[i] != 0) {
-        tape.add_gradient(slots[i],
-                          weighted_sum_of(context, {d_out}, {c[i]}, slots[i].shape()[-1]));
-      }
-      if (values.empty()) continue;
-      const double slope = dot(context, d_out, values[i], std::min(width, values[i].size(-1)));
-      const Tensor target = tape.gradient_to_add_into(to_c);
+    const std::vector<double> slopes =
+        weighted_sum_gradient(tape, d.as_contiguous(), slots, values, c);
+    if (slopes.empty()) return;
+    const Tensor target = tape.gradient_to_add_into(to_c);
+    for (std::size_t i = 0; i < slopes.size(); ++i) {
       const auto at = static_cast<std::int64_t>(i);
-      target.slice(0, at, at + 1).fill(element(target, at) + slope);
+      target.slice(0, at, at + 1).fill(element(target, at) + slopes[i]);
     }
   });
 }

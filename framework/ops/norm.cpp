@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/norm.h"
 
+#include <memory>
+
 #include "kernels/norm/norm.h"
 
 namespace peryton {
@@ -20,10 +22,12 @@ DType statistics_dtype(DType dtype) {
   return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
 }
 
-Tensor forward(const Variable& x, const Variable& bias, double eps, const Saved& saved,
-               const kernels::Context& context) {
+// Of x, or of x + branch, which then is written to saved.x.
+Tensor forward(const Tensor& x, const Tensor& branch, const Variable& bias, double eps,
+               const Saved& saved, const kernels::Context& context) {
   Tensor y = Tensor::empty(x.dtype(), x.shape());
-  const Tensor input = x.value().rows(), output = y.rows();
+  const Tensor input = x.rows(), output = y.rows();
+  const Tensor joins = branch.defined() ? branch.as_contiguous() : Tensor();
   const Tensor addend = bias.defined() ? bias.value().to(x.dtype()) : Tensor();
   dispatch_float(x.dtype(), "norm", [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -38,13 +42,17 @@ Tensor forward(const Variable& x, const Variable& bias, double eps, const Saved&
                                    .width = input.size(1),
                                    .output_stride = output.stride(0),
                                    .input_stride = input.stride(0),
-                                   .eps = eps},
+                                   .eps = eps,
+                                   .addend = joins.defined() ? joins.data<T>() : nullptr,
+                                   .sum = joins.defined() ? saved.x.data<T>() : nullptr},
                                   context);
   });
   return y;
 }
 
-void backward(Tape& tape, const Slots& to, const Saved& saved, const Tensor& d_y) {
+// Returns d_x, with `other` added to it where that is defined.
+Tensor backward(Tape& tape, const Slots& to, const Saved& saved, const Tensor& d_y,
+                const Tensor& other) {
   const Tensor input = saved.x.rows(), d_output = d_y.as_contiguous().rows();
   const DType sums = statistics_dtype(saved.x.dtype());
   Tensor d_x, d_weight, d_bias, workspace;
@@ -70,28 +78,60 @@ void backward(Tape& tape, const Slots& to, const Saved& saved, const Tensor& d_y
                                     .width = input.size(1),
                                     .d_input_stride = input.size(1),
                                     .d_output_stride = d_output.stride(0),
-                                    .input_stride = input.stride(0)},
+                                    .input_stride = input.stride(0),
+                                    .d_sum = other.defined() ? other.data<T>() : nullptr},
                                    tape.context());
   });
-  if (d_x.defined()) tape.add_gradient(to.x, d_x);
   if (d_weight.defined()) tape.add_gradient(to.weight, d_weight);
   if (d_bias.defined()) tape.add_gradient(to.bias, d_bias);
+  return d_x;
+}
+
+Saved saved_for(const Tensor& x, const Variable& weight, const Variable& bias, bool centre) {
+  PERYTON_CHECK(weight.shape() == Shape({x.size(-1)}), "norm of {} with weight {}",
+                x.shape().text(), weight.shape().text());
+  PERYTON_CHECK(!bias.defined() || bias.shape() == weight.shape());
+  const Shape rows = {x.elements() / x.size(-1)};
+  const DType dtype = statistics_dtype(x.dtype());
+  return {x, weight.value().to(x.dtype()), centre ? Tensor::empty(dtype, rows) : Tensor(),
+          Tensor::empty(dtype, rows)};
 }
 
 Variable normalise(Tape& tape, const Variable& x, const Variable& weight, const Variable& bias,
                    double eps, bool centre) {
-  PERYTON_CHECK(weight.shape() == Shape({x.size(-1)}), "norm of {} with weight {}",
-                x.shape().text(), weight.shape().text());
-  PERYTON_CHECK(!bias.defined() || bias.shape() == weight.shape());
-  const Shape rows = {x.value().elements() / x.size(-1)};
-  const DType dtype = statistics_dtype(x.dtype());
-  const Saved saved{x.value(), weight.value().to(x.dtype()),
-                    centre ? Tensor::empty(dtype, rows) : Tensor(), Tensor::empty(dtype, rows)};
-  Tensor y = forward(x, bias, eps, saved, tape.context());
+  const Saved saved = saved_for(x.value(), weight, bias, centre);
+  Tensor y = forward(x.value(), Tensor(), bias, eps, saved, tape.context());
   const auto run_backward = [&tape, to = Slots{x, weight, bias}, saved](const Tensor& d_y) {
-    backward(tape, to, saved, d_y);
+    const Tensor d_x = backward(tape, to, saved, d_y, Tensor());
+    if (d_x.defined()) tape.add_gradient(to.x, d_x);
   };
   return tape.record(std::move(y), {x, weight, bias}, run_backward);
+}
+
+JoinedNorm join(Tape& tape, const Variable& a, const Variable& b, const Variable& weight,
+                const Variable& bias, double eps, bool centre) {
+  PERYTON_CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "{} joins {}", b.shape().text(),
+                a.shape().text());
+  const Saved saved = saved_for(Tensor::empty(a.dtype(), a.shape()), weight, bias, centre);
+  Tensor y = forward(a.value(), b.value(), bias, eps, saved, tape.context());
+  // The norm goes back before the sum does, when all else that reaches the sum is there: it leaves
+  // the whole gradient for it.
+  const auto whole = std::make_shared<Tensor>();
+  const Variable sum = tape.record(
+      saved.x, {a, b}, [=, &tape, to_a = a.slot(), to_b = b.slot()](const Tensor& d_sum) {
+        const Tensor& d = whole->defined() ? *whole : d_sum;
+        tape.add_gradient(to_a, d);
+        tape.add_gradient(to_b, d);
+      });
+  // The variable `sum` holds no more than saved.x, which the norm needs in any case.
+  const auto run_backward = [=, &tape, to = Slots{sum, weight, bias}](const Tensor& d_y) {
+    const Tensor& other = sum.gradient();
+    const bool both = other.defined() && other.dtype() == saved.x.dtype();
+    const Tensor d = backward(tape, to, saved, d_y, both ? other.as_contiguous() : Tensor());
+    if (d.defined() && both) *whole = d;
+    if (d.defined() && !both) tape.add_gradient(to.x, d);
+  };
+  return {sum, tape.record(std::move(y), {sum, weight, bias}, run_backward)};
 }
 
 }  // namespace
@@ -104,6 +144,16 @@ Variable layer_norm(Tape& tape, const Variable& x, const Variable& weight, const
 Variable rms_norm(Tape& tape, const Variable& x, const Variable& weight, const Variable& bias,
                   double eps) {
   return normalise(tape, x, weight, bias, eps, false);
+}
+
+JoinedNorm add_layer_norm(Tape& tape, const Variable& a, const Variable& b, const Variable& weight,
+                          const Variable& bias, double eps) {
+  return join(tape, a, b, weight, bias, eps, true);
+}
+
+JoinedNorm add_rms_norm(Tape& tape, const Variable& a, const Variable& b, const Variable& weight,
+                        const Variable& bias, double eps) {
+  return join(tape, a, b, weight, bias, eps, false);
 }
 
 }  // namespace peryton

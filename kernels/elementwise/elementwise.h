@@ -42,6 +42,27 @@ struct WeightedSumArgs {
   std::int64_t rows, width, stride;
 };
 
+// What a weighted sum's gradient gives its terms and coefficients, d_out read once:
+//   d_x_i[r, c] = coefficient_i d_out[r, c], zero beyond the sum's width;
+//   slopes[i] = sum over r, c of d_out[r, c] x_i[r, c], summed as dot() does.
+template <class T>
+struct WeightedSumGradientTerm {
+  const T* x;  // null: no slope
+  T* d_x;      // or null
+  std::int64_t width, stride, d_stride;
+  compute_t<T> coefficient;
+};
+template <class T>
+struct WeightedSumBackwardArgs {
+  const WeightedSumGradientTerm<T>* terms;
+  std::int64_t count;
+  const T* d_out;
+  std::int64_t rows, width, stride;
+  double* slopes;     // [count], or null where no term has an x
+  double* workspace;  // weighted_sum_workspace(count) elements; unused without slopes
+};
+std::int64_t weighted_sum_workspace(std::int64_t count);
+
 // sum over r, c of a[r, c] b[r, c]; rows are cut into fixed blocks whose sums are added in order.
 template <class T>
 struct DotArgs {
@@ -54,6 +75,8 @@ namespace cpu {
 // Float, BFloat16 and double. A term with coefficient 0 is not read.
 template <class T>
 void weighted_sum(const WeightedSumArgs<T>& args, const Context& context);
+template <class T>
+void weighted_sum_backward(const WeightedSumBackwardArgs<T>& args, const Context& context);
 template <class T>
 double dot(const DotArgs<T>& args, const Context& context);
 // Float, BFloat16 and double; columns are cut into fixed blocks, rows are added in order.

@@ -2,7 +2,43 @@
 #include "kernels/common/dtype.h"
 #include "kernels/elementwise/elementwise.h"
 
-namespace peryton::kernels::cpu {
+namespace peryton::kernels {
+namespace {
+
+// A fixed number of blocks of rows, so that a sum has the same shape for every team.
+constexpr std::int64_t kDotBlocks = 64;
+
+template <class T>
+double dot_of_row(const T* a, const T* b, std::int64_t width) {
+  compute_t<T> lanes[16] = {};
+  std::int64_t j = 0;
+  for (; j + 16 <= width; j += 16) {
+    for (int l = 0; l < 16; ++l) {
+      lanes[l] += static_cast<compute_t<T>>(a[j + l]) * static_cast<compute_t<T>>(b[j + l]);
+    }
+  }
+  for (; j < width; ++j) {
+    lanes[j % 16] += static_cast<compute_t<T>>(a[j]) * static_cast<compute_t<T>>(b[j]);
+  }
+  double sum = 0;
+  for (const compute_t<T> lane : lanes) sum += static_cast<double>(lane);
+  return sum;
+}
+
+template <class T>
+void scale_row(const WeightedSumGradientTerm<T>& term, const T* d, std::int64_t width, T* d_x) {
+  using C = compute_t<T>;
+  const C c = term.coefficient;
+  const std::int64_t common = term.width < width ? term.width : width;
+  for (std::int64_t j = 0; j < common; ++j) d_x[j] = static_cast<T>(c * static_cast<C>(d[j]));
+  for (std::int64_t j = common; j < term.width; ++j) d_x[j] = T(C(0));
+}
+
+}  // namespace
+
+std::int64_t weighted_sum_workspace(std::int64_t count) { return kDotBlocks * count; }
+
+namespace cpu {
 
 template <class T, class S>
 void add_into(const AddIntoArgs<T, S>& args, const Context& context) {
@@ -70,48 +106,59 @@ void weighted_sum(const WeightedSumArgs<T>& args, const Context& context) {
 }
 
 template <class T>
-double dot(const DotArgs<T>& args, const Context& context) {
-  constexpr std::int64_t kBlocks =
-      64;  // a fixed number, so the sum has the same shape for every team
-  double partial[kBlocks] = {};
-  const std::int64_t rows = divide_up(args.rows, kBlocks);
-  parallel_for(context, kBlocks, [&](std::int64_t block) {
+void weighted_sum_backward(const WeightedSumBackwardArgs<T>& args, const Context& context) {
+  parallel_for(context, kDotBlocks, [&](std::int64_t block) {
+    const std::int64_t rows = divide_up(args.rows, kDotBlocks);
     const std::int64_t end = (block + 1) * rows < args.rows ? (block + 1) * rows : args.rows;
-    double sum = 0;
+    double* sums = args.slopes != nullptr ? args.workspace + block * args.count : nullptr;
+    for (std::int64_t i = 0; sums != nullptr && i < args.count; ++i) sums[i] = 0;
     for (std::int64_t row = block * rows; row < end; ++row) {
-      const T* a = args.a + row * args.a_stride;
-      const T* b = args.b + row * args.b_stride;
-      compute_t<T> lanes[16] = {};
-      std::int64_t j = 0;
-      for (; j + 16 <= args.width; j += 16) {
-        for (int l = 0; l < 16; ++l) {
-          lanes[l] += static_cast<compute_t<T>>(a[j + l]) * static_cast<compute_t<T>>(b[j + l]);
-        }
+      const T* d = args.d_out + row * args.stride;
+      for (std::int64_t i = 0; i < args.count; ++i) {
+        const WeightedSumGradientTerm<T>& term = args.terms[i];
+        if (term.d_x != nullptr) scale_row(term, d, args.width, term.d_x + row * term.d_stride);
+        if (term.x == nullptr || sums == nullptr) continue;
+        const std::int64_t width = term.width < args.width ? term.width : args.width;
+        sums[i] += dot_of_row(d, term.x + row * term.stride, width);
       }
-      for (; j < args.width; ++j) {
-        lanes[j % 16] += static_cast<compute_t<T>>(a[j]) * static_cast<compute_t<T>>(b[j]);
-      }
-      double row_sum = 0;
-      for (const compute_t<T> lane : lanes) row_sum += static_cast<double>(lane);
-      sum += row_sum;
     }
-    partial[block] = sum;
+  });
+  for (std::int64_t i = 0; args.slopes != nullptr && i < args.count; ++i) {
+    args.slopes[i] = 0;
+    for (std::int64_t block = 0; block < kDotBlocks; ++block) {
+      args.slopes[i] += args.workspace[block * args.count + i];
+    }
+  }
+}
+
+template <class T>
+double dot(const DotArgs<T>& args, const Context& context) {
+  double partial[kDotBlocks] = {};
+  const std::int64_t rows = divide_up(args.rows, kDotBlocks);
+  parallel_for(context, kDotBlocks, [&](std::int64_t block) {
+    const std::int64_t end = (block + 1) * rows < args.rows ? (block + 1) * rows : args.rows;
+    for (std::int64_t row = block * rows; row < end; ++row) {
+      partial[block] +=
+          dot_of_row(args.a + row * args.a_stride, args.b + row * args.b_stride, args.width);
+    }
   });
   double total = 0;
   for (const double sum : partial) total += sum;
   return total;
 }
 
-#define PERYTON_INSTANTIATE(T)                                                          \
-  template void add_column_sums<T>(const ColumnSumArgs<T>&, const Context&);            \
-  template void weighted_sum<T>(const WeightedSumArgs<T>&, const Context&);             \
-  template double dot<T>(const DotArgs<T>&, const Context&);                            \
-  template void add_into<T, float>(const AddIntoArgs<T, float>&, const Context&);       \
-  template void add_into<T, BFloat16>(const AddIntoArgs<T, BFloat16>&, const Context&); \
+#define PERYTON_INSTANTIATE(T)                                                               \
+  template void add_column_sums<T>(const ColumnSumArgs<T>&, const Context&);                 \
+  template void weighted_sum<T>(const WeightedSumArgs<T>&, const Context&);                  \
+  template void weighted_sum_backward<T>(const WeightedSumBackwardArgs<T>&, const Context&); \
+  template double dot<T>(const DotArgs<T>&, const Context&);                                 \
+  template void add_into<T, float>(const AddIntoArgs<T, float>&, const Context&);            \
+  template void add_into<T, BFloat16>(const AddIntoArgs<T, BFloat16>&, const Context&);      \
   template void add_into<T, double>(const AddIntoArgs<T, double>&, const Context&);
 PERYTON_INSTANTIATE(float)
 PERYTON_INSTANTIATE(BFloat16)
 PERYTON_INSTANTIATE(double)
 #undef PERYTON_INSTANTIATE
 
-}  // namespace peryton::kernels::cpu
+}  // namespace cpu
+}  // namespace peryton::kernels

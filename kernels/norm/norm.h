@@ -32,6 +32,10 @@ struct NormForwardArgs {
   std::int64_t rows, width;
   std::int64_t output_stride, input_stride;
   double eps;
+  // A residual branch that joins first: x = input + addend, which is written to `sum`; both are
+  // [rows, width] without gaps. Null: x = input.
+  const T* addend = nullptr;
+  T* sum = nullptr;
 };
 
 template <class T>
@@ -48,6 +52,8 @@ struct NormBackwardArgs {
       workspace;  // norm_workspace(rows, width) elements; unused without d_weight and d_bias
   std::int64_t rows, width;
   std::int64_t d_input_stride, d_output_stride, input_stride;
+  // What reaches x by other ways, added to d_input; [rows, width] without gaps, or null.
+  const T* d_sum = nullptr;
 };
 
 // Elements of the workspace of the backward: one partial d_weight and d_bias per block of rows.

@@ -43,6 +43,20 @@ float row_variance(const T* input, std::size_t width, float mean) {
   return total / static_cast<float>(width);
 }
 
+// input + addend, written to `sum`, of one row.
+template <class T>
+const T* join_row(const NormForwardArgs<T>& a, const T* input, std::int64_t row) {
+  const std::size_t width = static_cast<std::size_t>(a.width), step = hn::Lanes(FloatTag());
+  const T* addend = a.addend + row * a.width;
+  T* sum = a.sum + row * a.width;
+  for (std::size_t i = 0; i < width; i += step) {
+    const auto joined =
+        hn::Add(load_lanes(input + i, width - i), load_lanes(addend + i, width - i));
+    store_lanes(joined, sum + i, width - i);
+  }
+  return sum;
+}
+
 template <class T>
 void forward_rows(const NormForwardArgs<T>& a, std::int64_t begin, std::int64_t end) {
   const FloatTag d;
@@ -50,6 +64,7 @@ void forward_rows(const NormForwardArgs<T>& a, std::int64_t begin, std::int64_t 
   for (std::int64_t row = begin; row < end; ++row) {
     const T* input = a.input + row * a.input_stride;
     T* output = a.output + row * a.output_stride;
+    if (a.addend != nullptr) input = join_row(a, input, row);
     const float mean = a.mean != nullptr ? row_mean(input, width) : 0.0f;
     const float rstd =
         1.0f / std::sqrt(row_variance(input, width, mean) + static_cast<float>(a.eps));
@@ -94,7 +109,9 @@ void input_gradient_row(const NormBackwardArgs<T>& a, std::int64_t row) {
     const auto g =
         hn::Mul(load_lanes(d_output + i, width - i), load_lanes(a.weight + i, width - i));
     const auto result = hn::Sub(hn::Sub(g, mean_g), hn::Mul(normal, mean_product));
-    store_lanes(hn::Mul(result, scale), d_input + i, width - i);
+    const auto other =
+        a.d_sum != nullptr ? load_lanes(a.d_sum + row * a.width + i, width - i) : hn::Zero(d);
+    store_lanes(hn::MulAdd(result, scale, other), d_input + i, width - i);
   }
 }
 

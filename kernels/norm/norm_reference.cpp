@@ -19,6 +19,14 @@ void norm_forward(const NormForwardArgs<T>& a, const Context& context) {
   parallel_for(context, a.rows, [&](std::int64_t row) {
     const T* input = a.input + row * a.input_stride;
     T* output = a.output + row * a.output_stride;
+    if (a.addend != nullptr) {
+      T* sum = a.sum + row * a.width;
+      for (std::int64_t i = 0; i < a.width; ++i) {
+        sum[i] =
+            static_cast<T>(static_cast<C>(input[i]) + static_cast<C>(a.addend[row * a.width + i]));
+      }
+      input = sum;
+    }
     C mean = 0, variance = 0;
     if (a.mean != nullptr) {
       for (std::int64_t i = 0; i < a.width; ++i) mean += static_cast<C>(input[i]);
@@ -63,7 +71,8 @@ void input_gradient(const NormBackwardArgs<T>& a, const Context& context) {
     sum = a.mean != nullptr ? sum / static_cast<C>(a.width) : C(0);
     product /= static_cast<C>(a.width);
     for (std::int64_t i = 0; i < a.width; ++i) {
-      d_input[i] = static_cast<T>(a.rstd[row] * (scaled(i) - sum - normal(i) * product));
+      const C other = a.d_sum != nullptr ? static_cast<C>(a.d_sum[row * a.width + i]) : C(0);
+      d_input[i] = static_cast<T>(a.rstd[row] * (scaled(i) - sum - normal(i) * product) + other);
     }
   });
 }

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "framework/core/rng.h"
 #include "kernels/activation/activation.h"
 #include "kernels/activation/glu.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/norm/norm.h"
 
 namespace peryton::kernels {
@@ -281,6 +283,124 @@ TEST(NormKernels, ThreadsChangeNoBit) {
   EXPECT_EQ(one.d_weight, four.d_weight);
   EXPECT_EQ(one.d_bias, four.d_bias);
   EXPECT_EQ(normed(c, false, false, 1).d_weight, normed(c, false, false, 3).d_weight);
+}
+
+template <class T>
+struct Joined {
+  std::vector<T> sum, y, d_x;
+};
+
+// A norm that a branch joins: c.x and c.d_y without gaps, the branch and what else reaches the sum.
+template <class T>
+Joined<T> joined(const NormCase<T>& c, const std::vector<T>& branch, const std::vector<T>& d_sum,
+                 bool reference, int threads = 1) {
+  Context context;
+  context.threads = threads;
+  Joined<T> out{branch, branch, branch};
+  std::vector<compute_t<T>> mean(static_cast<std::size_t>(c.rows)), rstd(mean);
+  const NormForwardArgs<T> forward{.output = out.y.data(),
+                                   .input = c.x.data(),
+                                   .weight = c.weight.data(),
+                                   .bias = c.bias.data(),
+                                   .mean = mean.data(),
+                                   .rstd = rstd.data(),
+                                   .rows = c.rows,
+                                   .width = c.width,
+                                   .output_stride = c.width,
+                                   .input_stride = c.stride(),
+                                   .eps = 1e-5,
+                                   .addend = branch.data(),
+                                   .sum = out.sum.data()};
+  (reference ? cpu::reference::norm_forward<T> : cpu::norm_forward<T>)(forward, context);
+  const NormBackwardArgs<T> backward{.d_input = out.d_x.data(),
+                                     .d_weight = nullptr,
+                                     .d_bias = nullptr,
+                                     .d_output = c.d_y.data(),
+                                     .input = out.sum.data(),
+                                     .weight = c.weight.data(),
+                                     .mean = mean.data(),
+                                     .rstd = rstd.data(),
+                                     .workspace = nullptr,
+                                     .rows = c.rows,
+                                     .width = c.width,
+                                     .d_input_stride = c.width,
+                                     .d_output_stride = c.stride(),
+                                     .input_stride = c.width,
+                                     .d_sum = d_sum.data()};
+  (reference ? cpu::reference::norm_backward<T> : cpu::norm_backward<T>)(backward, context);
+  return out;
+}
+
+template <class T>
+void compare_joined(std::int64_t rows, std::int64_t width) {
+  const NormCase<T> c = norm_case<T>(rows, width);
+  const auto branch = normals<T>(rows * width, 8), d_sum = normals<T>(rows * width, 9);
+  const Joined<T> fast = joined(c, branch, d_sum, false);
+  const Joined<double> exact = joined(widen(c), widen(branch), widen(d_sum), true);
+  expect_near(fast.sum, exact.sum, 1e-6, kRounding<T>, "sum");
+  // bfloat16 rounds the sum before it is normalised.
+  const double rounded = std::is_same_v<T, float> ? 4e-6 : 0.05;
+  expect_near(fast.y, exact.y, rounded, 2 * kRounding<T>, "y");
+  expect_near(fast.d_x, exact.d_x, rounded, 2 * kRounding<T>, "d_x");
+  const Joined<T> team = joined(c, branch, d_sum, false, 4);
+  EXPECT_TRUE(fast.sum == team.sum && fast.y == team.y && fast.d_x == team.d_x);
+}
+
+TEST(NormKernels, ABranchJoinsFirst) {
+  for (const std::int64_t width : {17, 64, 257}) {
+    compare_joined<float>(70, width);
+    compare_joined<BFloat16>(70, width);
+  }
+}
+
+// A sum over 7 columns of terms of 5, 7 and 9, seen from behind.
+template <class T>
+std::vector<double> mix_gradient(const std::vector<T>& d, const std::vector<std::vector<T>>& x,
+                                 std::vector<std::vector<T>>& d_x, int threads) {
+  const std::int64_t rows = static_cast<std::int64_t>(d.size()) / 7;
+  std::vector<WeightedSumGradientTerm<T>> terms;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::int64_t width = static_cast<std::int64_t>(x[i].size()) / rows;
+    d_x.emplace_back(x[i].size(), T(compute_t<T>(3)));
+    terms.push_back({x[i].data(), d_x[i].data(), width, width, width,
+                     static_cast<compute_t<T>>(0.5 * static_cast<double>(i + 1))});
+  }
+  std::vector<double> slopes(x.size());
+  std::vector<double> workspace(static_cast<std::size_t>(weighted_sum_workspace(3)));
+  Context context;
+  context.threads = threads;
+  cpu::weighted_sum_backward<T>({.terms = terms.data(),
+                                 .count = 3,
+                                 .d_out = d.data(),
+                                 .rows = rows,
+                                 .width = 7,
+                                 .stride = 7,
+                                 .slopes = slopes.data(),
+                                 .workspace = workspace.data()},
+                                context);
+  return slopes;
+}
+
+TEST(ElementwiseKernels, GradientOfAMixInOnePass) {
+  constexpr std::int64_t kRows = 150;
+  const auto d = normals<float>(kRows * 7, 1);
+  const std::vector<std::vector<float>> x{
+      normals<float>(kRows * 5, 2), normals<float>(kRows * 7, 3), normals<float>(kRows * 9, 4)};
+  std::vector<std::vector<float>> one, four;
+  std::vector<std::vector<double>> exact;
+  const auto slopes = mix_gradient(d, x, one, 1);
+  EXPECT_EQ(slopes, mix_gradient(d, x, four, 4));
+  EXPECT_EQ(one, four);
+  const auto expected =
+      mix_gradient<double>(widen(d), {widen(x[0]), widen(x[1]), widen(x[2])}, exact, 1);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(slopes[i], expected[i], 1e-5 * std::sqrt(7 * kRows));
+    expect_near(one[i], exact[i], 1e-6, 1e-6, "d_x");
+  }
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    EXPECT_EQ(one[1][row * 7 + 6], d[row * 7 + 6]);  // coefficient 1
+    EXPECT_EQ(one[2][row * 9 + 8], 0);               // beyond the sum
+  }
 }
 
 }  // namespace

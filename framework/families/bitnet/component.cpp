@@ -62,14 +62,13 @@ Variable Bitnet::run_block(const Call& call, std::int64_t index, const Variable&
                                              {&block.query, &block.key, &block.value});
   const double scale = 1 / std::sqrt(static_cast<double>(config_.head_width));
   const Variable attended = block.attention_norm(tape, attend(call, heads, scale));
-  const Variable mixed = add(tape, hidden, block.output(tape, attended));
+  const JoinedNorm mixed = block.post_norm.join(tape, hidden, block.output(tape, attended));
 
-  const Variable both =
-      Layer::side_by_side(tape, block.post_norm(tape, mixed), {&block.gate, &block.up});
+  const Variable both = Layer::side_by_side(tape, mixed.normed, {&block.gate, &block.up});
   const Variable gated =
       glu(tape, slice_last(tape, both, 0, config_.mlp),
           slice_last(tape, both, config_.mlp, 2 * config_.mlp), Activation::kRelu2);
-  return add(tape, mixed, block.down(tape, block.feed_norm(tape, gated)));
+  return add(tape, mixed.sum, block.down(tape, block.feed_norm(tape, gated)));
 }
 
 Variable Bitnet::final_norm(const ForwardContext& context, Variable hidden) {

@@ -49,10 +49,10 @@ Variable Gpt2::run_block(const Call& call, std::int64_t index, const Variable& h
   Tape& tape = call.context.tape;
   const Block& block = blocks_[static_cast<std::size_t>(index)];
   const Variable heads = block.query_key_value(tape, block.input_norm(tape, hidden));
-  const Variable attended =
-      add(tape, hidden, block.output(tape, attend(call, heads, score_scale(index))));
-  const Variable wide = block.up(tape, block.post_attention_norm(tape, attended));
-  return add(tape, attended, block.down(tape, activation(tape, wide, config_.activation.kind)));
+  const JoinedNorm attended = block.post_attention_norm.join(
+      tape, hidden, block.output(tape, attend(call, heads, score_scale(index))));
+  const Variable wide = block.up(tape, attended.normed);
+  return add(tape, attended.sum, block.down(tape, activation(tape, wide, config_.activation.kind)));
 }
 
 Variable Gpt2::final_norm(const ForwardContext& context, Variable hidden) {

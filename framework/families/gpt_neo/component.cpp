@@ -41,10 +41,10 @@ Variable GptNeo::run_block(const Call& call, std::int64_t index, const Variable&
   const Block& block = blocks_[static_cast<std::size_t>(index)];
   const Variable heads =
       side_by_side(tape, block.input_norm(tape, hidden), {&block.query, &block.key, &block.value});
-  const Variable attended =
-      add(tape, hidden, block.output(tape, attend(call, heads, 1.0, config_.window_of(index))));
-  const Variable wide = block.up(tape, block.post_attention_norm(tape, attended));
-  return add(tape, attended, block.down(tape, activation(tape, wide, config_.activation.kind)));
+  const JoinedNorm attended = block.post_attention_norm.join(
+      tape, hidden, block.output(tape, attend(call, heads, 1.0, config_.window_of(index))));
+  const Variable wide = block.up(tape, attended.normed);
+  return add(tape, attended.sum, block.down(tape, activation(tape, wide, config_.activation.kind)));
 }
 
 Variable GptNeo::final_norm(const ForwardContext& context, Variable hidden) {

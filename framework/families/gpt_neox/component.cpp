@@ -37,10 +37,13 @@ Variable GptNeox::run_block(const Call& call, std::int64_t index, const Variable
   const Block& block = blocks_[static_cast<std::size_t>(index)];
   const double scale = 1 / std::sqrt(static_cast<double>(config_.head_width()));
   const Variable heads = block.query_key_value(tape, block.input_norm(tape, hidden));
-  const Variable attended = add(tape, hidden, block.dense(tape, attend(call, heads, scale)));
-  const Variable& source = config_.parallel_residual ? hidden : attended;
-  const Variable wide = block.up(tape, block.post_attention_norm(tape, source));
-  return add(tape, attended, block.down(tape, activation(tape, wide, config_.activation.kind)));
+  const Variable dense = block.dense(tape, attend(call, heads, scale));
+  const JoinedNorm attended =
+      config_.parallel_residual
+          ? JoinedNorm{add(tape, hidden, dense), block.post_attention_norm(tape, hidden)}
+          : block.post_attention_norm.join(tape, hidden, dense);
+  const Variable wide = block.up(tape, attended.normed);
+  return add(tape, attended.sum, block.down(tape, activation(tape, wide, config_.activation.kind)));
 }
 
 RotaryTable GptNeox::rotary_positions(const kernels::Context& context, DType dtype,

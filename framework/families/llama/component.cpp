@@ -44,14 +44,13 @@ Variable Llama::run_block(const Call& call, std::int64_t index, const Variable& 
   const double scale = 1 / std::sqrt(static_cast<double>(config_.head_width));
   const Variable heads =
       side_by_side(tape, block.input_norm(tape, hidden), {&block.query, &block.key, &block.value});
-  const Variable attended =
-      add(tape, hidden, block.output(tape, attend(call, heads, scale, config_.window)));
-  const Variable normed = block.post_attention_norm(tape, attended);
-  const Variable wide = side_by_side(tape, normed, {&block.gate, &block.up});
+  const JoinedNorm attended = block.post_attention_norm.join(
+      tape, hidden, block.output(tape, attend(call, heads, scale, config_.window)));
+  const Variable wide = side_by_side(tape, attended.normed, {&block.gate, &block.up});
   const Variable gated =
       glu(tape, slice_last(tape, wide, 0, config_.mlp),
           slice_last(tape, wide, config_.mlp, 2 * config_.mlp), config_.activation.kind);
-  return add(tape, attended, block.down(tape, gated));
+  return add(tape, attended.sum, block.down(tape, gated));
 }
 
 RotaryTable Llama::rotary_positions(const kernels::Context& context, DType dtype,

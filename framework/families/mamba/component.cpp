@@ -58,11 +58,11 @@ Variable Mamba::scan(const ForwardContext& context, const Block& block, State::O
   return selective_scan(tape, inputs, options);
 }
 
-Variable Mamba::run_block(const ForwardContext& context, const Block& block, State::OfBlock* state,
-                          const Variable& hidden) const {
+Variable Mamba::branch(const ForwardContext& context, const Block& block, State::OfBlock* state,
+                       const Variable& normed) const {
   const Config& c = config_;
   Tape& tape = context.tape;
-  const Variable projected = block.in_proj(tape, block.norm(tape, hidden));
+  const Variable projected = block.in_proj(tape, normed);
   const Variable gate = slice_last(tape, projected, c.inner, 2 * c.inner);
   CausalConv1dOptions conv;
   conv.document_start = context.batch.document_start;
@@ -71,16 +71,23 @@ Variable Mamba::run_block(const ForwardContext& context, const Block& block, Sta
   const Variable x = causal_conv1d(tape, slice_last(tape, projected, 0, c.inner),
                                    tape.parameter(*block.conv_weight), bias, conv);
   const Variable y = glu(tape, gate, scan(context, block, state, x), Activation::kSilu);
-  return add(tape, hidden, block.out_proj(tape, y));
+  return block.out_proj(tape, y);
 }
 
 Variable Mamba::run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                     Variable hidden) {
   auto* state = state_of<State>(context, first, last);
+  Tape& tape = context.tape;
+  Variable normed;
   for (std::int64_t i = first; i < last; ++i) {
     const auto index = static_cast<std::size_t>(i);
-    hidden = run_block(context, blocks_[index], state == nullptr ? nullptr : &state->blocks[index],
-                       hidden);
+    if (i == first) normed = blocks_[index].norm(tape, hidden);
+    const Variable added =
+        branch(context, blocks_[index], state == nullptr ? nullptr : &state->blocks[index], normed);
+    if (i + 1 == last) return add(tape, hidden, added);
+    const JoinedNorm joined = blocks_[index + 1].norm.join(tape, hidden, added);
+    hidden = joined.sum;
+    normed = joined.normed;
   }
   return hidden;
 }

@@ -49,11 +49,11 @@ Block Mamba2::make_block(std::int64_t index) {
   return block;
 }
 
-Variable Mamba2::run_block(const ForwardContext& context, const Block& block, State::OfBlock* state,
-                           const Variable& hidden) const {
+Variable Mamba2::branch(const ForwardContext& context, const Block& block, State::OfBlock* state,
+                        const Variable& normed) const {
   const Config& c = config_;
   Tape& tape = context.tape;
-  const Variable projected = block.in_proj(tape, block.norm(tape, hidden));
+  const Variable projected = block.in_proj(tape, normed);
   const std::vector<Variable> parts =
       split_columns(tape, projected, {c.inner(), c.conv_channels(), c.heads});
   const Variable &z = parts[0], &dt = parts[2];
@@ -79,16 +79,23 @@ Variable Mamba2::run_block(const ForwardContext& context, const Block& block, St
   const Variable gated = gated_rms_norm(
       tape, y, z, tape.parameter(*block.gated_norm),
       {.groups = c.norm_groups, .eps = c.eps, .norm_before_gate = c.norm_before_gate});
-  return add(tape, hidden, block.out_proj(tape, gated));
+  return block.out_proj(tape, gated);
 }
 
 Variable Mamba2::run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                      Variable hidden) {
   auto* state = state_of<State>(context, first, last);
+  Tape& tape = context.tape;
+  Variable normed;
   for (std::int64_t i = first; i < last; ++i) {
     const auto index = static_cast<std::size_t>(i);
-    hidden = run_block(context, blocks_[index], state == nullptr ? nullptr : &state->blocks[index],
-                       hidden);
+    if (i == first) normed = blocks_[index].norm(tape, hidden);
+    const Variable added =
+        branch(context, blocks_[index], state == nullptr ? nullptr : &state->blocks[index], normed);
+    if (i + 1 == last) return add(tape, hidden, added);
+    const JoinedNorm joined = blocks_[index + 1].norm.join(tape, hidden, added);
+    hidden = joined.sum;
+    normed = joined.normed;
   }
   return hidden;
 }

@@ -46,8 +46,9 @@ class Mamba2 : public BlockModel {
 
  private:
   Block make_block(std::int64_t index);
-  Variable run_block(const ForwardContext& context, const Block& block, State::OfBlock* state,
-                     const Variable& hidden) const;
+  // What a block adds to its hidden state, of which `normed` is the norm.
+  Variable branch(const ForwardContext& context, const Block& block, State::OfBlock* state,
+                  const Variable& normed) const;
 
   Config config_;
   RmsNorm final_norm_;

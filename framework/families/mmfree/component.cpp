@@ -76,13 +76,13 @@ Variable Mmfree::run_block(const ForwardContext& context, std::int64_t index, Te
                            const Variable& hidden) const {
   Tape& tape = context.tape;
   const Block& block = blocks_[static_cast<std::size_t>(index)];
-  const Variable mixed =
-      add(tape, hidden, mix(context, index, state, block.attn_norm(tape, hidden)));
-  const Variable both = block.gate_up(tape, block.mlp_norm(tape, mixed));
+  const JoinedNorm mixed =
+      block.mlp_norm.join(tape, hidden, mix(context, index, state, block.attn_norm(tape, hidden)));
+  const Variable both = block.gate_up(tape, mixed.normed);
   const Variable gated =
       glu(tape, slice_last(tape, both, 0, config_.mlp),
           slice_last(tape, both, config_.mlp, 2 * config_.mlp), Activation::kSilu);
-  return add(tape, mixed, block.down(tape, gated));
+  return add(tape, mixed.sum, block.down(tape, gated));
 }
 
 Variable Mmfree::run(const ForwardContext& context, std::int64_t first, std::int64_t last,
