@@ -20,7 +20,7 @@ void product(const kernels::Context& context, const Tensor& a, const Tensor& b, 
   const std::int64_t inner = a.size(options.transpose_a ? 0 : 1);
   const Tensor bias = options.bias.defined() ? options.bias.to(c.dtype()) : Tensor();
   const Tensor workspace = Tensor::empty(
-      c.dtype(), {kernels::gemm_workspace(c.size(0), c.size(1), inner, context.threads)});
+      c.dtype(), {kernels::gemm_workspace<T, A, B>(c.size(0), c.size(1), inner, context.threads)});
   kernels::cpu::gemm<T, A, B>({.transpose_a = options.transpose_a,
                                .transpose_b = options.transpose_b,
                                .m = c.size(0),

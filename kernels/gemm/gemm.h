@@ -28,7 +28,9 @@ struct GemmArgs {
   T* workspace = nullptr;  // gemm_workspace() elements; gemm() only
 };
 
-// Elements of T that gemm() needs on a team of this size.
+// Elements of T that gemm<T, A, B>() needs on a team of this size: none for what runs without
+// panels (a few rows of float, double).
+template <class T = float, class A = T, class B = T>
 std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64_t k, int threads);
 
 namespace cpu {

@@ -132,9 +132,16 @@ void multiply_few_rows(const GemmArgs<float>& args, const Context& context) {
   });
 }
 
+template <class T, class A, class B>
+bool reads_where_it_lies(std::int64_t m, std::int64_t k) {
+  return std::is_same_v<A, float> && std::is_same_v<B, float> && m < kFewRows && k > 0;
+}
+
 }  // namespace
 
+template <class T, class A, class B>
 std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64_t k, int threads) {
+  if (std::is_same_v<T, double> || reads_where_it_lies<T, A, B>(m, k)) return 0;
   return slab_elements(n, k) + std::max(1, threads) * block_elements(m, k);
 }
 
@@ -154,7 +161,7 @@ void gemm(const GemmArgs<T, A, B>& args, const Context& context) {
     });
   } else {
     if constexpr (std::is_same_v<A, float> && std::is_same_v<B, float>) {
-      if (args.m < kFewRows && args.k > 0) return multiply_few_rows(args, context);
+      if (reads_where_it_lies<T, A, B>(args.m, args.k)) return multiply_few_rows(args, context);
     }
     require(args.workspace != nullptr, "gemm", "no workspace");
     if (args.k == 0) multiply_slab(args, {0, args.n, 0, 0}, context);  // C = beta C + bias
@@ -179,4 +186,14 @@ template void gemm(const GemmArgs<float, BFloat16, float>&, const Context&);
 template void gemm(const GemmArgs<float, BFloat16, BFloat16>&, const Context&);
 
 }  // namespace cpu
+
+template std::int64_t gemm_workspace<double>(std::int64_t, std::int64_t, std::int64_t, int);
+template std::int64_t gemm_workspace<float>(std::int64_t, std::int64_t, std::int64_t, int);
+template std::int64_t gemm_workspace<float, float, BFloat16>(std::int64_t, std::int64_t,
+                                                             std::int64_t, int);
+template std::int64_t gemm_workspace<float, BFloat16, float>(std::int64_t, std::int64_t,
+                                                             std::int64_t, int);
+template std::int64_t gemm_workspace<float, BFloat16, BFloat16>(std::int64_t, std::int64_t,
+                                                                std::int64_t, int);
+
 }  // namespace peryton::kernels

@@ -19,7 +19,8 @@ std::int64_t panel_floats(const TernaryShape& shape) { return kRows * shape.colu
 
 std::int64_t ternary_transposed_workspace(const TernaryShape& shape, std::int64_t tokens,
                                           const Context& context) {
-  return panel_floats(shape) + gemm_workspace(tokens, shape.columns, kRows, context.threads);
+  return panel_floats(shape) +
+         gemm_workspace<float, float, BFloat16>(tokens, shape.columns, kRows, context.threads);
 }
 
 namespace cpu {

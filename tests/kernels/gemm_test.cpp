@@ -54,7 +54,8 @@ struct Problem {
         std::fill_n(result.data() + i * ldc, c.n, std::nanf(""));
       }
     }
-    std::vector<T> workspace(static_cast<std::size_t>(gemm_workspace(c.m, c.n, c.k, threads)) + 1);
+    std::vector<T> workspace(
+        static_cast<std::size_t>(gemm_workspace<T, A, B>(c.m, c.n, c.k, threads)) + 1);
     cpu::gemm<T, A, B>({.transpose_a = c.transpose_a,
                         .transpose_b = c.transpose_b,
                         .m = c.m,
