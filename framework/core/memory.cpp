@@ -66,7 +66,7 @@ Buffer::~Buffer() {
 }
 
 void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
+  mallopt(M_MMAP_MAX, 0);  // a threshold can be 32 MiB at most, logits take more
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 16 << 20);
 }

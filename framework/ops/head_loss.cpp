@@ -11,8 +11,9 @@ namespace peryton {
 namespace {
 
 constexpr std::int64_t kChunkBytes = 32 << 20;  // logits of one chunk, all terms together
-// The products read the head matrix once a chunk: fewer rows than this would leave them waiting.
-constexpr std::int64_t kFewestRows = 512;
+// The products pack the head matrix twice a chunk and go over its gradient: with fewer rows than
+// this they would wait for memory. Of one matrix of logits more fits.
+constexpr std::int64_t fewest_rows(std::int64_t matrices) { return matrices == 1 ? 1024 : 512; }
 
 // Everything of one term, in the compute dtype. Terms of the same hidden state and weight (a table
 // that components share) are one: their coefficients add up.
@@ -29,7 +30,7 @@ std::int64_t chunk_rows(std::int64_t tokens, std::int64_t vocabulary, std::size_
                         DType dtype) {
   const auto matrices = static_cast<std::int64_t>(terms > 1 ? terms + 1 : 1);
   const std::int64_t row_bytes = vocabulary * size_of(dtype) * matrices;
-  const std::int64_t most = std::max(kFewestRows, kChunkBytes / row_bytes / 128 * 128);
+  const std::int64_t most = std::max(fewest_rows(matrices), kChunkBytes / row_bytes / 128 * 128);
   const std::int64_t chunks = std::max<std::int64_t>(1, kernels::divide_up(tokens, most));
   return std::min(tokens, kernels::divide_up(tokens, chunks * 128) * 128);
 }
