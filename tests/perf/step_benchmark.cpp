@@ -4,7 +4,8 @@
 //   step_benchmark hybrid CONFIG --start FILE --batch FILE --gradients FILE --threads N [--set a=b]
 //   step_benchmark block COMPONENT --batch FILE --gradients FILE --threads N
 //
-// First answer: {loss, flops}. Commands: `step` -> {seconds, loss}; `memory` -> {peak}.
+// First answer: {loss, flops}. Commands: `step` -> {seconds, loss}; `memory` -> {peak};
+// `machine` -> {multiply_adds}, GFLOP/s of one core at most, measured.
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
 #include <chrono>
@@ -22,6 +23,7 @@
 #include "framework/train/optimiser_settings.h"
 #include "framework/train/train_stage.h"
 #include "kernels/common/isa.h"
+#include "tests/perf/kernels/peaks.h"
 
 namespace peryton {
 namespace {
@@ -170,6 +172,10 @@ void serve(Work& work, const std::string& gradients_file) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "memory") {
       answer({{"peak", peak_resident_bytes()}});
+      continue;
+    }
+    if (line == "machine") {
+      answer({{"multiply_adds", perf::fma_peak()}});
       continue;
     }
     const auto start = Clock::now();
