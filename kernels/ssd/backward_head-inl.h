@@ -114,16 +114,17 @@ void DecayGradients(const BackwardPlace<T>& at, const Steps<T>& steps) {
   const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d)), padded = at.padded();
   const BackwardTiles<T>& tiles = at.tiles;
   std::fill_n(tiles.column_sums, padded, T(0));
+  const DecayFactors<T> decays{steps.sums, tiles.decay_columns, tiles.decay_rows, padded};
+  decays.compute();
   T d_diagonal = 0;
   for (std::int64_t i = 0; i < at.length(); ++i) {
     const std::int64_t line = i * padded;
-    const auto sum = hn::Set(d, steps.sums[i]), row = hn::Set(d, static_cast<T>(i));
+    const auto row = hn::Set(d, static_cast<T>(i));
     auto row_sum = hn::Zero(d);
     std::int64_t j = 0;
     for (; j <= i; j += lanes) {
       const auto column = hn::Iota(d, static_cast<T>(j));
-      const auto exponent = hn::Min(hn::Sub(sum, hn::LoadU(d, steps.sums + j)), hn::Zero(d));
-      const auto decay = hn::Exp(d, exponent);
+      const auto decay = decays.at(d, i, j);
       const auto score = hn::LoadU(d, at.group.scores + line + j);
       const auto product = hn::LoadU(d, tiles.products + line + j);
       const auto wanted = hn::Le(column, row);

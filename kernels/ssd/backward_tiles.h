@@ -16,12 +16,15 @@ struct BackwardTiles {
   T *x_columns, *y_columns;                  // panels of [P, L]: x and d_y
   T *y, *y_entering;                         // panels of [L, P]: d_y, and times exp(s)
   T* d_states;                               // [heads of the block], panels of [N, P]
+  T *decay_rows, *decay_columns;             // see DecayFactors
   T *delta, *sums, *entering, *leaving, *row_sums, *column_sums, *q, *r, *u_dot_x, *factor;
   std::int64_t state_elements;
 
   BackwardTiles(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk)
       : state_elements(shape.state * ssd_padded(shape.head_dim)) {
     const std::int64_t padded = ssd_padded(chunk);
+    decay_rows = scratch.take(padded * (padded / kSsdPadding));
+    decay_columns = scratch.take(padded);
     for (T** tile : {&c_columns, &d_b_columns, &d_c_columns}) {
       *tile = scratch.take(shape.state * padded);
     }

@@ -7,6 +7,7 @@
 #define PERYTON_KERNELS_SSD_CHUNK_PARTS_INL_H_
 #endif
 
+#include "kernels/ssd/scratch.h"
 #include "kernels/ssd/ssd.h"
 #include "kernels/ssd/time_step.h"
 #include "kernels/ssd/vector_loops-inl.h"
@@ -83,6 +84,39 @@ void ComputeSteps(const SsdArgs<T>& args, const SsdChunk& chunk, std::int64_t ro
   DecayOf(steps.sums, steps.entering, padded);
   steps.total = steps.entering[padded - 1];
 }
+
+// exp(s_i - s_j) for j <= i. Columns go by blocks of kSsdPadding; with e the last token of a block,
+// a row below the block takes exp(s_i - s_e) exp(s_e - s_j), both at most 1 and known beforehand,
+// and only rows that cross the block themselves need an exponential per element.
+template <class T>
+struct DecayFactors {
+  const T* sums;
+  T* columns;  // [padded]: exp(s_e - s_j)
+  T* rows;     // [blocks, padded]: exp(s_i - s_e) for the rows below
+  std::int64_t padded;
+
+  void compute() const {
+    for (std::int64_t j = 0; j < padded; j += kSsdPadding) {
+      const std::int64_t below = j + kSsdPadding;
+      const T last = sums[below - 1];
+      T* row = rows + j / kSsdPadding * padded;
+      for (std::int64_t k = j; k < below; ++k) columns[k] = last - sums[k];
+      for (std::int64_t i = below; i < padded; ++i) row[i] = sums[i] - last;
+      DecayOf(row + below, row + below, padded - below);
+    }
+    DecayOf(columns, columns, padded);
+  }
+  // The vector that starts at column j; what lies right of the diagonal is not to be used.
+  template <class D>
+  HWY_INLINE hn::Vec<D> at(D d, std::int64_t i, std::int64_t j) const {
+    if (j / kSsdPadding < i / kSsdPadding) {
+      const T row = rows[j / kSsdPadding * padded + i];
+      return hn::Mul(hn::Set(d, row), hn::LoadU(d, columns + j));
+    }
+    const auto exponent = hn::Sub(hn::Set(d, sums[i]), hn::LoadU(d, sums + j));
+    return hn::Exp(d, hn::Min(exponent, hn::Zero(d)));
+  }
+};
 
 }  // namespace
 }  // namespace peryton::kernels::cpu::HWY_NAMESPACE

@@ -41,15 +41,15 @@ void DecayScores(const ForwardPlace<T>& at) {
   const hn::ScalableTag<T> d;
   const std::int64_t lanes = kLanesOf<T>, padded = at.padded();
   const ForwardTiles<T>& tiles = at.tiles;
+  const DecayFactors<T> decays{tiles.sums, tiles.decay_columns, tiles.decay_rows, padded};
+  decays.compute();
   for (std::int64_t i = 0; i < at.chunk.length; ++i) {
     const T* scores = at.group.scores + i * padded;
     T* weights = tiles.weights + i * padded;
-    const auto sum = hn::Set(d, tiles.sums[i]);
     std::int64_t j = 0;
     for (; j <= i; j += lanes) {
-      const auto exponent = hn::Min(hn::Sub(sum, hn::LoadU(d, tiles.sums + j)), hn::Zero(d));
       const auto score = hn::Mul(hn::LoadU(d, scores + j), hn::LoadU(d, tiles.delta + j));
-      hn::StoreU(hn::Mul(hn::Exp(d, exponent), score), d, weights + j);
+      hn::StoreU(hn::Mul(decays.at(d, i, j), score), d, weights + j);
     }
     j -= lanes;
     const auto wanted = hn::Le(hn::Iota(d, static_cast<T>(j)), hn::Set(d, static_cast<T>(i)));
