@@ -175,6 +175,7 @@ OrderedJson to_json(const StageConfig& stage) {
   if (stage.kind == StageKind::kEvaluate) add_evaluate(stage.evaluate, json);
   if (stage.kind == StageKind::kGenerate) add_generate(stage.generate, json);
   if (stage.kind == StageKind::kExport && !stage.to.empty()) json["to"] = stage.to;
+  if (stage.weights != ExportWeights::kAsTrained) json["weights"] = name_of(stage.weights);
   if (stage.kind == StageKind::kFitProjectors || stage.kind == StageKind::kEvaluate) {
     add_batch(stage.settings, json);
   }

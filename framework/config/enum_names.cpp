@@ -74,6 +74,13 @@ const Names<StageKind>& names_of(StageKind) {
   return names;
 }
 
+const Names<ExportWeights>& names_of(ExportWeights) {
+  static const Names<ExportWeights> names = {{"as_trained", ExportWeights::kAsTrained},
+                                             {"packed", ExportWeights::kPacked},
+                                             {"compact", ExportWeights::kCompact}};
+  return names;
+}
+
 const Names<MatchBy>& names_of(MatchBy) {
   static const Names<MatchBy> names = {{"tokens", MatchBy::kTokens}, {"flops", MatchBy::kFlops}};
   return names;

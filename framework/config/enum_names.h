@@ -24,6 +24,7 @@ const Names<ProjectorInit>& names_of(ProjectorInit);
 const Names<Fidelity>& names_of(Fidelity);
 const Names<StageKind>& names_of(StageKind);  // without `data`, which nobody writes
 const Names<MatchBy>& names_of(MatchBy);
+const Names<ExportWeights>& names_of(ExportWeights);
 const Names<SearchMode>& names_of(SearchMode);
 
 template <class E>

@@ -169,6 +169,7 @@ void read_kind(const Node& node, StageConfig& stage) {
       break;
     case StageKind::kExport:
       node.text("to", stage.to);
+      node.choice("weights", stage.weights);
       break;
   }
 }

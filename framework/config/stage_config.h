@@ -72,6 +72,10 @@ struct GenerateConfig {
   bool operator==(const GenerateConfig&) const = default;
 };
 
+// Ternary weights of an exported model: as they trained, as the family publishes packed models, or
+// in the fewest bits, for Peryton alone.
+enum class ExportWeights { kAsTrained, kPacked, kCompact };
+
 inline const char* const kHybridModel = "hybrid";
 
 struct StageConfig {
@@ -101,7 +105,8 @@ struct StageConfig {
   double ridge = 1e-4;  // fit_projectors: λ as a part of the mean diagonal of the Gram matrix
   EvaluateConfig evaluate;
   GenerateConfig generate;
-  std::string to;  // export: folder, relative to the stage's own
+  std::string to;                                     // export: folder, relative to the stage's own
+  ExportWeights weights = ExportWeights::kAsTrained;  // export
 
   bool trains() const {
     return kind == StageKind::kPretrain || kind == StageKind::kTrainProjectors ||

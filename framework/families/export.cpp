@@ -39,23 +39,44 @@ void copy_tokenizer(const fs::path& tokenizer, const fs::path& folder) {
   }
 }
 
+void write_folder(const nlohmann::json& config, const std::vector<NamedTensor>& tensors,
+                  const fs::path& folder, const std::optional<fs::path>& tokenizer) {
+  make_folder(folder);
+  // The config last: a folder without it is not a model.
+  if (tokenizer) copy_tokenizer(*tokenizer, folder);
+  write_safetensors(folder / "model.safetensors", tensors);
+  atomic_write_file(folder / "config.json", json_to_text(config));
+}
+
+void name_dtype(const Component& component, nlohmann::json& config) {
+  if (config.contains("torch_dtype") || config.contains("dtype")) return;
+  if (component.parameters().empty()) return;
+  config["torch_dtype"] = name_of(component.parameters().front()->value.dtype());
+}
+
 }  // namespace
 
 void export_component(const Component& component, const fs::path& folder,
                       const std::optional<fs::path>& tokenizer) {
-  make_folder(folder);
   std::vector<NamedTensor> tensors;
   for (const ParameterPtr& parameter : component.parameters()) {
     tensors.push_back({parameter->name, parameter->value});
   }
   nlohmann::json config = component.config();
-  if (!config.contains("torch_dtype") && !config.contains("dtype") && !tensors.empty()) {
-    config["torch_dtype"] = name_of(tensors.front().value.dtype());
+  name_dtype(component, config);
+  write_folder(config, tensors, folder, tokenizer);
+}
+
+void export_packed(const Component& component, PackedForm form, const fs::path& folder,
+                   const std::optional<fs::path>& tokenizer) {
+  const auto* packable = dynamic_cast<const Packable*>(&component);
+  if (packable == nullptr) {
+    fail_input("this model's weights have no packed form", "",
+               "ternary models of the family bitnet have one; export others as trained");
   }
-  // The config last: a folder without it is not a model.
-  if (tokenizer) copy_tokenizer(*tokenizer, folder);
-  write_safetensors(folder / "model.safetensors", tensors);
-  atomic_write_file(folder / "config.json", json_to_text(config));
+  PackedModel model = packable->packed(form);
+  name_dtype(component, model.config);
+  write_folder(model.config, model.tensors, folder, tokenizer);
 }
 
 }  // namespace peryton

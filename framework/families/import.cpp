@@ -5,9 +5,11 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "framework/checkpoint/model_folder.h"
+#include "framework/ops/ternary_format.h"
 
 namespace peryton {
 namespace {
@@ -117,18 +119,57 @@ void load_parameter(const ModelFolder& folder, const std::string& file_name,
   parameter.value.copy_from(value);
 }
 
+// A ternary weight in our file form (ops/ternary_format.h) brings a pair of parameters: the packed
+// bytes of transformers and <name>_scale.
+bool is_encoded(const ModelFolder& folder, const std::string& file_name,
+                const Parameter& parameter) {
+  const StoredTensor& info = folder.info(file_name);
+  return parameter.value.dtype() == DType::kUInt8 && parameter.value.rank() == 2 &&
+         info.dtype == StoredDType::kU8 && info.shape.size() == 1;
+}
+
+const Parameter& parameter_named(const Component& component, const std::string& name) {
+  const auto found =
+      std::ranges::find(component.parameters(), name, [](const auto& each) { return each->name; });
+  PERYTON_CHECK(found != component.parameters().end(), "no parameter {}", name);
+  return **found;
+}
+
+void load_encoded(const ModelFolder& folder, const std::string& file_name, const Parameter& packed,
+                  const Parameter& scale, bool read_values, Problems& problems) {
+  if (!read_values) return;
+  const TernaryPtr matrix = decode_ternary(
+      folder.load(file_name), fmt::format("{}, {}", folder.path().string(), file_name));
+  const TernaryShape expected{4 * packed.value.size(0), packed.value.size(1)};
+  if (matrix->shape.rows != expected.rows || matrix->shape.columns != expected.columns) {
+    problems.add("wrong shape: '{}' should hold [{}, {}], holds [{}, {}]", file_name, expected.rows,
+                 expected.columns, matrix->shape.rows, matrix->shape.columns);
+    return;
+  }
+  packed.value.copy_from(ternary_to_hf(*matrix));
+  scale.value.fill(matrix->beta);
+}
+
 void load_weights(const ModelFolder& folder, const Family& family, Component& component,
                   bool read_values) {
   Problems problems;
   FileNames names = canonical_names(folder, family, problems);
   resolve_tied_head(folder, component, names, problems);
+  std::set<std::string> brought;  // scales that came with their weights
   for (const ParameterPtr& parameter : component.parameters()) {
+    if (brought.contains(parameter->name)) continue;
     const auto found = names.find(parameter->name);
     if (found == names.end()) {
       problems.add("missing: '{}' {}", parameter->name, parameter->value.shape().text());
       continue;
     }
-    load_parameter(folder, found->second, *parameter, read_values, problems);
+    if (is_encoded(folder, found->second, *parameter)) {
+      const Parameter& scale = parameter_named(component, parameter->name + "_scale");
+      brought.insert(scale.name);
+      load_encoded(folder, found->second, *parameter, scale, read_values, problems);
+    } else {
+      load_parameter(folder, found->second, *parameter, read_values, problems);
+    }
     names.erase(found);
   }
   for (const auto& item : names) {

@@ -1,6 +1,7 @@
 // A component from a model folder, and back. Every parameter of the component must be in the folder
 // under one of the names that its family knows (Family::canonical_name), with the right shape and
-// finite values; nothing else may be in it. All that is wrong is told at once.
+// finite values; nothing else may be in it. All that is wrong is told at once. A ternary weight
+// that the family keeps packed may also be in Peryton's file form, which brings its scale along.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "framework/families/family.h"
+#include "framework/families/packable.h"
 #include "framework/families/registry.h"
 
 namespace peryton {
@@ -37,5 +39,9 @@ LoadedComponent describe_component(const std::filesystem::path& folder,
 // model.
 void export_component(const Component& component, const std::filesystem::path& folder,
                       const std::optional<std::filesystem::path>& tokenizer);
+
+// The same with ternary weights in fewer bits. A component without them is the user's error.
+void export_packed(const Component& component, PackedForm form, const std::filesystem::path& folder,
+                   const std::optional<std::filesystem::path>& tokenizer);
 
 }  // namespace peryton

@@ -67,10 +67,21 @@ void export_hybrid(const StoredModel& stored, const std::filesystem::path& folde
 
 }  // namespace
 
-void export_model(const StoredModel& stored, const std::filesystem::path& folder) {
-  if (stored.hybrid != nullptr) return export_hybrid(stored, folder);
-  export_component(stored.single->component(), folder,
-                   stored.tokenizer.empty() ? std::nullopt : std::optional(stored.tokenizer));
+void export_model(const StoredModel& stored, const std::filesystem::path& folder,
+                  ExportWeights weights) {
+  if (stored.hybrid != nullptr) {
+    if (weights != ExportWeights::kAsTrained) {
+      fail_input("a hybrid's weights are exported as trained", "stage export, weights",
+                 "its components can be exported packed, each by a stage of its own");
+    }
+    return export_hybrid(stored, folder);
+  }
+  const Component& component = stored.single->component();
+  const auto tokenizer = stored.tokenizer.empty() ? std::nullopt : std::optional(stored.tokenizer);
+  if (weights == ExportWeights::kAsTrained) return export_component(component, folder, tokenizer);
+  const PackedForm form =
+      weights == ExportWeights::kPacked ? PackedForm::kTwoBits : PackedForm::kFiveTrits;
+  export_packed(component, form, folder, tokenizer);
 }
 
 }  // namespace peryton

@@ -5,11 +5,13 @@
 
 #include <filesystem>
 
+#include "framework/config/stage_config.h"
 #include "framework/train/model_store.h"
 
 namespace peryton {
 
 // Writes the weights in full: an exported folder depends on nothing else.
-void export_model(const StoredModel& stored, const std::filesystem::path& folder);
+void export_model(const StoredModel& stored, const std::filesystem::path& folder,
+                  ExportWeights weights = ExportWeights::kAsTrained);
 
 }  // namespace peryton

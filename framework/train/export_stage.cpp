@@ -13,7 +13,7 @@ StageResult run_export_stage(StageContext& context) {
   if (context.world.rank() == 0) {
     const FamilyRegistry registry = all_families();
     export_model(load_model(context.inputs.at(context.stage.after) / "model", registry),
-                 context.stage_folder / to);
+                 context.stage_folder / to, context.stage.weights);
     result.peak_memory_bytes = static_cast<std::uint64_t>(peak_resident_bytes());
   }
   context.world.barrier();

@@ -144,14 +144,20 @@ int generate_command(const std::vector<std::string>& arguments) {
 
 int export_command(const std::vector<std::string>& arguments) {
   ArgumentSpec spec = spec_of("peryton export RUN_FOLDER --to DIR [--model STAGE]");
-  spec.described.add_options()("to", options::value<std::string>(), "folder to write");
+  spec.described.add_options()("to", options::value<std::string>(), "folder to write")(
+      "weights", options::value<std::string>()->default_value("as_trained"),
+      "of ternary models: as_trained; packed, as transformers reads them; or compact, five to a "
+      "byte, for Peryton alone");
   const auto values = parse_arguments(arguments, spec);
   if (!values) return 0;
   if (values->count("to") == 0) fail_input("--to is missing", "", "--help tells how");
   const fs::path to = fs::absolute((*values)["to"].as<std::string>()).lexically_normal();
   const RunConfig run = run_of(*values);
   const std::string name = model_of(run, *values);
-  OrderedJson stage = {{"kind", "export"}, {"model", name}, {"to", to.string()}};
+  OrderedJson stage = {{"kind", "export"},
+                       {"model", name},
+                       {"to", to.string()},
+                       {"weights", (*values)["weights"].as<std::string>()}};
   for (const StageConfig& made : run.stages) {
     if (made.name != name) continue;
     stage["model"] = made.model;

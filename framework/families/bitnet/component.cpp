@@ -2,6 +2,7 @@
 #include "framework/families/bitnet/component.h"
 
 #include <cmath>
+#include <set>
 
 #include "framework/ops/arithmetic.h"
 #include "framework/ops/glu.h"
@@ -77,6 +78,25 @@ Variable Bitnet::final_norm(const ForwardContext& context, Variable hidden) {
 
 void Bitnet::pack_frozen(const KeepValue& keep) {
   for_layers([&](const Layer& layer) { layer.pack_frozen(keep); });
+}
+
+PackedModel Bitnet::packed(PackedForm form) const {
+  if (!config_.ternary()) {
+    fail_input("a dense BitNet model has no packed form", "", "export its weights as trained");
+  }
+  Config config = config_;
+  config.storage = Storage::kScaleMultiplies;
+  PackedModel model{.config = write_config(config), .tensors = {}};
+  if (form == PackedForm::kFiveTrits) {
+    model.config["quantization_config"]["quant_method"] = kFiveTritsMethod;
+  }
+  std::set<std::string> written;  // parameters that the layers wrote
+  for_layers([&](const Layer& layer) { layer.write_packed(form, model.tensors, written); });
+  for (const ParameterPtr& parameter : parameters()) {
+    if (written.contains(parameter->name)) continue;
+    model.tensors.push_back({parameter->name, parameter->value});
+  }
+  return model;
 }
 
 void Bitnet::check_values(const std::string& where) const {

@@ -13,6 +13,7 @@
 #include "framework/families/bitnet/config.h"
 #include "framework/families/bitnet/layer.h"
 #include "framework/families/decoder.h"
+#include "framework/families/packable.h"
 
 namespace peryton::bitnet {
 
@@ -25,13 +26,14 @@ struct Block {
   RmsNorm feed_norm;  // ffn_sub_norm, [mlp]
 };
 
-class Bitnet : public Decoder {
+class Bitnet : public Decoder, public Packable {
  public:
   Bitnet(Config config, DType dtype);
 
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
   void pack_frozen(const KeepValue& keep) override;
   void check_values(const std::string& where) const override;
+  PackedModel packed(PackedForm form) const override;
   nlohmann::json config() const override { return write_config(config_); }
   double block_flops_per_token(std::int64_t first, std::int64_t last,
                                std::int64_t length) const override;

@@ -29,9 +29,9 @@ Storage read_storage(const nlohmann::json& json, const ConfigReader& top,
   if (!top.has("quantization_config")) return Storage::kFullPrecision;
   const ConfigReader reader(json.at("quantization_config"), where + ", quantization_config");
   const std::string method = reader.text("quant_method", "bitnet");
-  if (method != "bitnet") {
+  if (method != "bitnet" && method != kFiveTritsMethod) {
     reader.refuse(fmt::format("quantization method '{}' is not known here", method),
-                  "known: bitnet");
+                  fmt::format("known: bitnet, {}", kFiveTritsMethod));
   }
   if (reader.flag("use_rms_norm", false)) {
     reader.refuse("'use_rms_norm' is true: norms inside the linear layers are not known here");

@@ -16,6 +16,10 @@ enum class Storage {
   kScaleDivides,     // bitlinear: 2-bit weights, weight_scale = 1 / beta
 };
 
+// quant_method of files with five weights a byte: otherwise as kScaleMultiplies, and transformers
+// refuses it. The loader makes two bits of it (framework/families/import.h).
+inline constexpr const char* kFiveTritsMethod = "peryton-base3";
+
 struct Config {
   std::int64_t width = 0, layers = 0, heads = 0, kv_heads = 0, head_width = 0, mlp = 0;
   std::int64_t vocabulary = 0;  // rows of the table, padding included

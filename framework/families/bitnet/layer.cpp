@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 
 #include "framework/ops/ternary_format.h"
@@ -30,7 +31,8 @@ Layer::Layer(ParameterList& list, const std::string& name, std::int64_t out, std
     : out_(out), in_(in), storage_(storage), made_(std::make_shared<Made>()) {
   if (storage == Storage::kScaleMultiplies || storage == Storage::kScaleDivides) {
     bytes_ = list.add(name + ".weight", kComponents, {packed_rows(out), in}, DType::kUInt8);
-    scale_ = list.add(name + ".weight_scale", kComponents, {1});
+    // All of it whatever the model's type: a rounded scale would be another model.
+    scale_ = list.add(name + ".weight_scale", kComponents, {1}, DType::kFloat32);
     bytes_->decays = false;
     return;
   }
@@ -92,6 +94,26 @@ void Layer::check_values(const std::string& where) const {
         place, 100 * zeros);
   }
   *made_ = {matrix, bytes_->value.raw()};
+}
+
+void Layer::write_packed(PackedForm form, std::vector<NamedTensor>& tensors,
+                         std::set<std::string>& written) const {
+  const TernaryPtr matrix = packed() ? ternary() : dense_.ternary({});
+  if (!std::isfinite(matrix->beta)) {
+    fail_input("holds a number that is not finite", name(), "train it again, with a lower lr");
+  }
+  written.insert(name());
+  if (packed()) written.insert(scale_->name);
+  if (form == PackedForm::kFiveTrits) {
+    if (out_ % 4 != 0) {
+      fail_input(fmt::format("{} rows are no multiple of four", out_), name(),
+                 "export `weights: packed` instead");
+    }
+    tensors.push_back({name(), encode_ternary(*matrix)});
+    return;
+  }
+  tensors.push_back({name(), ternary_to_hf(*matrix)});
+  tensors.push_back({name() + "_scale", Tensor::full(DType::kFloat32, {1}, matrix->beta)});
 }
 
 }  // namespace peryton::bitnet

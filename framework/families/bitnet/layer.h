@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "framework/families/bitnet/config.h"
+#include "framework/families/packable.h"
 #include "framework/nn/bit_linear.h"
 #include "framework/nn/parameter_list.h"
 
@@ -34,12 +36,16 @@ class Layer {
   // Packed values as loaded: a code that no weight has, or a scale that is not positive, is the
   // user's error at `where`; a share of zeros that no trained model has is a warning in the log.
   void check_values(const std::string& where) const;
+  // Adds the tensors that hold the weight in `form`, and to `written` the names of its parameters.
+  void write_packed(PackedForm form, std::vector<NamedTensor>& tensors,
+                    std::set<std::string>& written) const;
 
  private:
   bool packed() const { return scale_ != nullptr; }
   BitLinearTerm term(Tape& tape) const;
   float beta() const;          // what the packed form says
   TernaryPtr ternary() const;  // of the packed form, made again when its bytes change
+  const std::string& name() const { return packed() ? bytes_->name : dense_.weight()->name; }
 
   struct Made {
     TernaryPtr ternary;

@@ -164,6 +164,74 @@ TEST(Bitnet, PackedExportIsTheFile) {
   }
 }
 
+struct PackedCase {
+  std::string model;
+  PackedForm form;
+};
+
+void PrintTo(const PackedCase& packed, std::ostream* out) {
+  *out << packed.model << (packed.form == PackedForm::kTwoBits ? " in two bits" : " compact");
+}
+
+class BitnetExport : public testing::TestWithParam<PackedCase> {};
+
+INSTANTIATE_TEST_SUITE_P(Forms, BitnetExport,
+                         testing::Values(PackedCase{"online_untied", PackedForm::kTwoBits},
+                                         PackedCase{"online_grouped_tied", PackedForm::kTwoBits},
+                                         PackedCase{"packed_scale_divides", PackedForm::kTwoBits},
+                                         PackedCase{"online_untied", PackedForm::kFiveTrits},
+                                         PackedCase{"online_grouped_tied", PackedForm::kFiveTrits},
+                                         PackedCase{"packed_scale_divides",
+                                                    PackedForm::kFiveTrits}));
+
+// Whatever a model was, its packed form computes the same to the bit, and again when packed again.
+TEST_P(BitnetExport, PackedComesBackToTheBit) {
+  const auto& [model, form] = GetParam();
+  const Folder folder(model);
+  const fs::path out = folder.path() / "packed", again = folder.path() / "again";
+  const auto expected = SafetensorsFile::open(golden(model) / "expected.safetensors");
+  const TokenBatch batch{expected.load("ids"), {}, 0};
+  const LoadedComponent trained = folder.load();
+  const Tensor logits = test::logits_of(*trained.component, batch);
+  export_packed(*trained.component, form, out, std::nullopt);
+  const ModelFolder written = ModelFolder::open(out);
+  const StoredTensor& query = written.info(kQuery);
+  EXPECT_EQ(query.dtype, StoredDType::kU8);
+  EXPECT_EQ(query.shape.size(), form == PackedForm::kTwoBits ? 2u : 1u);
+
+  const LoadedComponent packed = load_component(out, all_families(), DType::kFloat32);
+  EXPECT_TRUE(test::bitwise_equal(logits, test::logits_of(*packed.component, batch)));
+  packed.component->pack_frozen([](const Parameter&) { return false; });
+  EXPECT_TRUE(test::bitwise_equal(logits, test::logits_of(*packed.component, batch)));
+  export_packed(*packed.component, form, again, std::nullopt);
+  EXPECT_EQ(written.content_hash(), ModelFolder::open(again).content_hash());
+}
+
+TEST(Bitnet, ACompactFileThatIsDamagedIsRefused) {
+  const Folder folder("online_untied");
+  export_packed(*folder.load().component, PackedForm::kFiveTrits, folder.path(), std::nullopt);
+  folder.edit_tensor(kQuery, [](const Tensor& bytes) { bytes.data<std::uint8_t>()[70] ^= 1; });
+  const std::string text = folder.refusal();
+  EXPECT_THAT(text, HasSubstr(kQuery));
+  EXPECT_THAT(text, HasSubstr("checksum"));
+}
+
+TEST(Bitnet, ACompactMatrixOfAnotherShapeIsRefused) {
+  const Folder folder("online_untied");
+  export_packed(*folder.load().component, PackedForm::kFiveTrits, folder.path(), std::nullopt);
+  folder.edit_tensor(kQuery, [&](Tensor& bytes) {
+    bytes = ModelFolder::open(folder.path()).load("model.layers.1.mlp.up_proj.weight");
+  });
+  EXPECT_THAT(folder.refusal(), HasSubstr(fmt::format("'{}' should hold", kQuery)));
+}
+
+TEST(Bitnet, WithoutTernaryWeightsThereIsNothingToPack) {
+  const Folder folder("full_precision");
+  EXPECT_THROW(export_packed(*folder.load().component, PackedForm::kTwoBits, folder.path() / "out",
+                             std::nullopt),
+               Error);
+}
+
 TEST(Bitnet, PackedFrozenWeightsChangeNothing) {
   for (const std::string name : {"online_untied", "packed_scale_divides"}) {
     const Folder folder(name);
