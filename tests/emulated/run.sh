@@ -68,7 +68,7 @@ display_library: nogui
 cpu: model=${MODEL:-corei7_icelake_u}, count=1, ips=50000000
 megs: ${MEGS:-640}
 romimage: file=$debian/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=$debian/usr/share/bochs/VGABIOS-lgpl-latest
+vgaromimage: file=$debian/usr/share/vgabios/vgabios.bin
 ata0-master: type=cdrom, path=$work/image.iso, status=inserted
 boot: cdrom
 com1: enabled=1, mode=file, dev=$work/serial.txt
