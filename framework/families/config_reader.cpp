@@ -22,8 +22,8 @@ bool ConfigReader::has(const std::string& key) const {
 std::int64_t ConfigReader::count(const std::string& key) const {
   if (!has(key)) refuse(fmt::format("'{}' is missing", key));
   const nlohmann::json& value = json_.at(key);
-  // Above 2^40 a product of two sizes may overflow; no model is that wide.
-  constexpr std::int64_t kLargest = std::int64_t{1} << 40;
+  // No size of a model is larger (the longest contexts come near), and products do not overflow.
+  constexpr std::int64_t kLargest = std::int64_t{1} << 24;
   const bool good = value.is_number_integer() && value.get<std::int64_t>() > 0 &&
                     value.get<std::int64_t>() < kLargest;
   if (!good) refuse(fmt::format("'{}' is {}, not a positive integer", key, value.dump()));

@@ -91,11 +91,12 @@ class Component {
   // Called when it is known which parameters train: brings frozen weights into a shorter form where
   // the family has one (ternary weights), and releases the values that `keep` does not claim. A
   // released value keeps its shape and reads as NaN, so the component cannot be exported any more.
+  // Passes over parameters without values, so a load may call it whenever it has read one.
   using KeepValue = std::function<bool(const Parameter&)>;
   virtual void pack_frozen(const KeepValue& /*keep*/) {}
 
-  // Called once after a load: values that are finite and of the right shape, and wrong
-  // nevertheless, are the user's error at `where`.
+  // Values as loaded that are finite and of the right shape, and wrong nevertheless, are the user's
+  // error at `where`. Passes over parameters without values.
   virtual void check_values(const std::string& /*where*/) const {}
 
   // Hugging Face config.json that load() of transformers reads back to the same model.
@@ -111,11 +112,14 @@ class Family {
 
   virtual std::string name() const = 0;                          // folder name
   virtual bool accepts(const nlohmann::json& config) const = 0;  // of a config.json as found
-  // A component with allocated, uninitialised parameters. `config` is a config.json in any of the
-  // layouts that accepts() takes; `where` names it in errors. An impossible value is the user's
-  // error.
-  virtual std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                            DType dtype) const = 0;
+  // A component whose parameters have no values (nn/shape_only.h), to be read one by one. `config`
+  // is a config.json in any of the layouts that accepts() takes; `where` names it in errors. An
+  // impossible value is the user's error.
+  virtual std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                          DType dtype) const = 0;
+  // The same with allocated, uninitialised parameters.
+  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
+                                    DType dtype) const;
   // Fills the parameters of a fresh component for training from scratch (the family's own recipe).
   virtual void initialise(Component& component, std::uint64_t seed) const = 0;
   // config.json of a small model built in the user's YAML: width, layers, heads, vocabulary, ...

@@ -56,12 +56,14 @@ bool same_values(const ModelFolder& folder, const std::string& a, const std::str
   return std::ranges::equal(left.values<double>(), right.values<double>());
 }
 
+constexpr const char* kHeadNames[] = {"lm_head.weight", "embed_out.weight"};
+
 // A tied head that the file carries nevertheless; takes it out of `names` when it may be ignored.
 void resolve_tied_head(const ModelFolder& folder, Component& component, FileNames& names,
                        Problems& problems) {
   if (!component.shape().tied_head) return;
   const auto embedding = names.find(component.embedding()->name);
-  for (const char* head : {"lm_head.weight", "embed_out.weight"}) {
+  for (const char* head : kHeadNames) {
     const auto found = names.find(head);
     if (found == names.end() || found == embedding || embedding == names.end()) continue;
     const std::string file_name = found->second;
@@ -86,8 +88,8 @@ std::int64_t count_not_finite(const Tensor& tensor) {
   });
 }
 
-void load_parameter(const ModelFolder& folder, const std::string& file_name,
-                    const Parameter& parameter, bool read_values, Problems& problems) {
+void load_parameter(const ModelFolder& folder, const std::string& file_name, Parameter& parameter,
+                    bool read_values, Problems& problems) {
   const StoredTensor& info = folder.info(file_name);
   if (info.shape != parameter.value.shape().vector()) {
     problems.add("wrong shape: '{}' should be {}, is {}", file_name, parameter.value.shape().text(),
@@ -98,9 +100,7 @@ void load_parameter(const ModelFolder& folder, const std::string& file_name,
     if (info.dtype != StoredDType::kU8) {
       problems.add("wrong type: '{}' holds {}, not packed bytes", file_name, name_of(info.dtype));
     } else if (read_values) {
-      const auto from = folder.load(file_name);
-      std::ranges::copy(from.values<std::uint8_t>(),
-                        parameter.value.values<std::uint8_t>().begin());
+      parameter.value = folder.load(file_name);
     }
     return;
   }
@@ -116,7 +116,7 @@ void load_parameter(const ModelFolder& folder, const std::string& file_name,
     problems.add("not finite: '{}' has {} NaN or infinite values of {}", file_name, broken,
                  value.elements());
   }
-  parameter.value.copy_from(value);
+  parameter.value = value;
 }
 
 // A ternary weight in our file form (ops/ternary_format.h) brings a pair of parameters: the packed
@@ -128,14 +128,14 @@ bool is_encoded(const ModelFolder& folder, const std::string& file_name,
          info.dtype == StoredDType::kU8 && info.shape.size() == 1;
 }
 
-const Parameter& parameter_named(const Component& component, const std::string& name) {
+Parameter& parameter_named(const Component& component, const std::string& name) {
   const auto found =
       std::ranges::find(component.parameters(), name, [](const auto& each) { return each->name; });
   PERYTON_CHECK(found != component.parameters().end(), "no parameter {}", name);
   return **found;
 }
 
-void load_encoded(const ModelFolder& folder, const std::string& file_name, const Parameter& packed,
+void load_encoded(const ModelFolder& folder, const std::string& file_name, Parameter& packed,
                   const Parameter& scale, bool read_values, Problems& problems) {
   if (!read_values) return;
   const TernaryPtr matrix = decode_ternary(
@@ -146,17 +146,25 @@ void load_encoded(const ModelFolder& folder, const std::string& file_name, const
                  expected.columns, matrix->shape.rows, matrix->shape.columns);
     return;
   }
-  packed.value.copy_from(ternary_to_hf(*matrix));
+  packed.value = ternary_to_hf(*matrix);
   scale.value.fill(matrix->beta);
 }
 
+// `load`: null reads no values.
 void load_weights(const ModelFolder& folder, const Family& family, Component& component,
-                  bool read_values) {
+                  const ComponentLoad* load) {
   Problems problems;
   FileNames names = canonical_names(folder, family, problems);
-  resolve_tied_head(folder, component, names, problems);
+  const bool fresh_table = load != nullptr && load->fresh_vocabulary > 0;
+  if (fresh_table) {
+    for (const char* head : kHeadNames) names.erase(head);
+    names.erase(component.embedding()->name);
+  } else {
+    resolve_tied_head(folder, component, names, problems);
+  }
   std::set<std::string> brought;  // scales that came with their weights
   for (const ParameterPtr& parameter : component.parameters()) {
+    if (fresh_table && parameter == component.embedding()) continue;
     if (brought.contains(parameter->name)) continue;
     const auto found = names.find(parameter->name);
     if (found == names.end()) {
@@ -164,13 +172,16 @@ void load_weights(const ModelFolder& folder, const Family& family, Component& co
       continue;
     }
     if (is_encoded(folder, found->second, *parameter)) {
-      const Parameter& scale = parameter_named(component, parameter->name + "_scale");
+      Parameter& scale = parameter_named(component, parameter->name + "_scale");
       brought.insert(scale.name);
-      load_encoded(folder, found->second, *parameter, scale, read_values, problems);
+      load_encoded(folder, found->second, *parameter, scale, load != nullptr, problems);
     } else {
-      load_parameter(folder, found->second, *parameter, read_values, problems);
+      load_parameter(folder, found->second, *parameter, load != nullptr, problems);
     }
     names.erase(found);
+    if (load == nullptr || load->keep == nullptr) continue;
+    component.check_values(folder.path().string());
+    component.pack_frozen(load->keep);
   }
   for (const auto& item : names) {
     problems.add("unexpected: '{}' {}", item.second, shape_text(folder.info(item.second).shape));
@@ -180,13 +191,19 @@ void load_weights(const ModelFolder& folder, const Family& family, Component& co
 }
 
 LoadedComponent open_component(const ModelFolder& folder, const FamilyRegistry& registry,
-                               DType dtype, bool read_values) {
+                               const ComponentLoad* load) {
   const std::string where = folder.config_path().string();
   const Family& family = registry.for_config(folder.config(), where);
   LoadedComponent loaded;
-  loaded.component = family.create(folder.config(), where, dtype);
-  load_weights(folder, family, *loaded.component, read_values);
-  if (read_values) loaded.component->check_values(folder.path().string());
+  loaded.component = family.make(folder.config(), where, load ? load->dtype : DType::kBFloat16);
+  if (load != nullptr && load->fresh_vocabulary > 0) {
+    nlohmann::json config = loaded.component->config();
+    config["vocab_size"] = load->fresh_vocabulary;
+    config["tie_word_embeddings"] = true;
+    loaded.component = family.make(config, where, load->dtype);
+  }
+  load_weights(folder, family, *loaded.component, load);
+  if (load != nullptr) loaded.component->check_values(folder.path().string());
   loaded.family = family.name();
   loaded.source = folder.path().string();
   loaded.tokenizer = folder.tokenizer();
@@ -196,17 +213,16 @@ LoadedComponent open_component(const ModelFolder& folder, const FamilyRegistry& 
 }  // namespace
 
 LoadedComponent load_component(const std::filesystem::path& path, const FamilyRegistry& registry,
-                               DType dtype) {
+                               const ComponentLoad& load) {
   const ModelFolder folder = ModelFolder::open(path);
-  LoadedComponent loaded = open_component(folder, registry, dtype, /*read_values=*/true);
+  LoadedComponent loaded = open_component(folder, registry, &load);
   loaded.content_hash = folder.content_hash();
   return loaded;
 }
 
 LoadedComponent describe_component(const std::filesystem::path& path,
                                    const FamilyRegistry& registry) {
-  return open_component(ModelFolder::open(path), registry, DType::kBFloat16,
-                        /*read_values=*/false);
+  return open_component(ModelFolder::open(path), registry, nullptr);
 }
 
 }  // namespace peryton

@@ -24,13 +24,27 @@ struct LoadedComponent {
   std::optional<std::filesystem::path> tokenizer;  // its tokenizer.json
 };
 
-// Loads with weights of `dtype`; parameters that the family keeps in another dtype keep it. A tied
-// head may be absent, or present and identical to the embedding.
-LoadedComponent load_component(const std::filesystem::path& folder, const FamilyRegistry& registry,
-                               DType dtype);
+struct ComponentLoad {
+  DType dtype = DType::kFloat32;  // parameters that the family keeps in another dtype keep it
+  // Set: every frozen ternary weight that it does not claim is packed as soon as it is read
+  // (Component::pack_frozen), so that memory holds one such weight at a time beside the packed
+  // ones.
+  Component::KeepValue keep = nullptr;
+  // Above 0: a component over another vocabulary. Its embedding has this many rows, the head is
+  // tied to it, and what the folder has of both is not read: see fill_fresh_table.
+  std::int64_t fresh_vocabulary = 0;
+};
 
-// The same without reading a value: names, shapes and types are checked, the weights stay
-// uninitialised bfloat16, and there is no content hash. For looking at a folder.
+// Values are read one by one. A tied head may be absent, or present and identical to the embedding.
+LoadedComponent load_component(const std::filesystem::path& folder, const FamilyRegistry& registry,
+                               const ComponentLoad& load);
+inline LoadedComponent load_component(const std::filesystem::path& folder,
+                                      const FamilyRegistry& registry, DType dtype) {
+  return load_component(folder, registry, ComponentLoad{.dtype = dtype});
+}
+
+// The same without reading a value: names, shapes and types are checked, the bfloat16 weights are
+// there in shape alone, and there is no content hash. For looking at a folder.
 LoadedComponent describe_component(const std::filesystem::path& folder,
                                    const FamilyRegistry& registry);
 

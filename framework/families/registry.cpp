@@ -3,9 +3,22 @@
 
 #include <nlohmann/json.hpp>
 
+#include "framework/nn/shape_only.h"
+
 namespace peryton {
 
 nlohmann::json Family::smooth_config() const { return tiny_config(); }
+
+std::unique_ptr<Component> Family::create(const nlohmann::json& config, const std::string& where,
+                                          DType dtype) const {
+  auto component = make(config, where, dtype);
+  for (const ParameterPtr& parameter : component->parameters()) {
+    if (is_released(*parameter)) {
+      parameter->value = Tensor::empty(parameter->value.dtype(), parameter->value.shape());
+    }
+  }
+  return component;
+}
 
 namespace {
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/nn/bit_linear.h"
 
-#include <array>
-#include <limits>
-
 namespace peryton {
 
 BitLinear::BitLinear(ParameterPtr weight, ParameterPtr gain, const BitLinearOptions& options,
@@ -49,25 +46,10 @@ void BitLinear::pack_frozen(const std::function<bool(const Parameter&)>& keep,
                             const kernels::Context& context) const {
   // A shared table stays as it is: others read it.
   if (!options_.quantise || weight_->trainable || weight_->same_as != nullptr) return;
+  if (is_released(*weight_) || keep(*weight_)) return;
   const TernaryPtr packed = ternary(context);
-  if (keep(*weight_)) return;
   release_value(*weight_);
   remember(packed);
-}
-
-void release_value(Parameter& parameter) {
-  if (is_released(parameter)) return;
-  const Shape shape = parameter.value.shape();
-  PERYTON_CHECK(shape.rank() == 2, "release of {}", parameter.name);
-  const Tensor row =
-      Tensor::full(parameter.value.dtype(), {shape[1]}, std::numeric_limits<double>::quiet_NaN());
-  parameter.value = row.view(shape, std::array<std::int64_t, 2>{0, 1});
-  ++parameter.version;
-}
-
-bool is_released(const Parameter& parameter) {
-  const Tensor& value = parameter.value;
-  return value.rank() == 2 && value.size(0) > 1 && value.stride(0) == 0;
 }
 
 }  // namespace peryton

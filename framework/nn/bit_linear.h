@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "framework/nn/shape_only.h"
 #include "framework/ops/bit_linear.h"
 
 namespace peryton {
@@ -30,8 +31,9 @@ class BitLinear {
   // out again from beta T would be another one.
   void set_ternary(TernaryPtr ternary) const;
 
-  // If the weight is frozen: quantises it and releases its value (see Component::pack_frozen)
-  // unless `keep` claims it. Without options.quantise nothing happens.
+  // If the weight is frozen and `keep` does not claim it: quantises it and releases its value (see
+  // Component::pack_frozen). Nothing happens without options.quantise, and while the weight has no
+  // value yet.
   void pack_frozen(const std::function<bool(const Parameter&)>& keep,
                    const kernels::Context& context = {}) const;
 
@@ -52,10 +54,5 @@ class BitLinear {
   TernaryScaleMode mode_ = TernaryScaleMode::kFloat32;
   std::shared_ptr<Cache> cache_;
 };
-
-// A released value: it has the parameter's dtype and shape, and every row of it is the same row of
-// NaNs, so a use of it by mistake shows.
-void release_value(Parameter& parameter);
-bool is_released(const Parameter& parameter);
 
 }  // namespace peryton

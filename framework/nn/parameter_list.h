@@ -24,7 +24,8 @@ class ParameterList {
   DType dtype() const { return dtype_; }
   const std::vector<ParameterPtr>& all() const { return all_; }
 
-  // Allocated, uninitialised, frozen. Weight decay is for matrices: none on norms and biases.
+  // Frozen, and without values (shape_only.h). Weight decay is for matrices: none on norms and
+  // biases.
   ParameterPtr add(const std::string& name, const char* group, const Shape& shape) {
     return add(name, group, shape, dtype_);
   }

@@ -8,7 +8,8 @@ namespace peryton {
 
 StageResult run_discretise_stage(StageContext& context) {
   const FamilyRegistry registry = all_families();
-  StoredModel stored = load_model(context.inputs.at(context.stage.after) / "model", registry);
+  StoredModel stored = load_model(context.inputs.at(context.stage.after) / "model", registry,
+                                  {.pack_but = std::vector<std::string>{}});
   if (stored.hybrid == nullptr) {
     fail_input(fmt::format("stage {} has no alpha to round", context.stage.after),
                context.stage.where, "discretise comes after a stage that makes a hybrid");

@@ -56,8 +56,7 @@ ScoredModel score(StageContext& context, const FamilyRegistry& registry, const E
   const std::filesystem::path folder = is_component(context, name)
                                            ? component_folder(context, name)
                                            : context.inputs.at(name) / "model";
-  StoredModel stored =
-      load_model(folder, registry, {.dtype = DType::kFloat32, .vocabulary = vocabulary});
+  StoredModel stored = load_model(folder, registry, only_read(vocabulary));
   pack_frozen(stored, /*saved_again=*/false);
   const auto length = context.stage.settings.sequence;
   ScoredModel scored;

@@ -59,9 +59,8 @@ StageResult run_generate_stage(StageContext& context) {
     const auto prompts = prompts_of(context, data, *tokenizer);
     nlohmann::ordered_json samples = nlohmann::ordered_json::array();
     for (const std::string& name : config.models) {
-      const StoredModel stored =
-          load_model(model_folder(context, name), registry,
-                     {.dtype = DType::kFloat32, .vocabulary = tokenizer->vocabulary_size()});
+      const StoredModel stored = load_model(model_folder(context, name), registry,
+                                            only_read(tokenizer->vocabulary_size()));
       pack_frozen(stored, /*saved_again=*/false);
       for (const auto& prompt : prompts) {
         std::vector<std::int32_t> input{tokenizer->end_of_text().value_or(0)};

@@ -67,10 +67,8 @@ StoredModel fresh_component(const StageContext& context, const FamilyRegistry& r
                             const std::string& name, DType dtype, std::int64_t vocabulary) {
   const ComponentConfig& config = context.config.component(name);
   const Family& family = registry.by_name(config.family);
-  nlohmann::json settings = config.settings;
-  if (!settings.contains("vocabulary")) settings["vocabulary"] = vocabulary;
   std::shared_ptr<Component> component =
-      family.create(family.config_from_settings(settings, config.where), config.where, dtype);
+      family.create(fresh_config(config, family, vocabulary), config.where, dtype);
   family.initialise(*component, context.config.run.seed);
   check_vocabulary(context, *component, name, vocabulary);
   StoredModel stored;
@@ -96,6 +94,18 @@ ProjectorKind projector_kind(ProjectorVariant variant) {
       return ProjectorKind::kTwoLayerSkip;
   }
   return ProjectorKind::kLinear;
+}
+
+nlohmann::json fresh_config(const ComponentConfig& component, const Family& family,
+                            std::int64_t vocabulary) {
+  nlohmann::json settings = component.settings;
+  if (!settings.contains("vocabulary")) settings["vocabulary"] = vocabulary;
+  return family.config_from_settings(settings, component.where);
+}
+
+bool is_fresh(const StageContext& context, const std::string& model) {
+  return context.stage.kind == StageKind::kPretrain &&
+         !context.config.component(model).pretrained();
 }
 
 std::string model_name(const StageContext& context) {
@@ -143,11 +153,17 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
   std::vector<HybridPart> parts;
   for (const std::string& name : config.components) {
     const std::filesystem::path folder = component_folder(context, name);
-    LoadedComponent loaded = load_component(folder, registry, dtype);
+    const auto trains = [&](const Parameter& parameter) {
+      return std::ranges::find(context.stage.train, parameter.group) != context.stage.train.end();
+    };
+    LoadedComponent loaded =
+        load_component(folder, registry,
+                       {.dtype = dtype,
+                        .keep = trains,
+                        .fresh_vocabulary = stored.fresh_embeddings ? vocabulary : 0});
     stored.sources.push_back({name, std::filesystem::absolute(folder), loaded.content_hash});
     if (stored.fresh_embeddings) {
-      loaded.component = with_fresh_tables(registry.by_name(loaded.family), *loaded.component,
-                                           vocabulary, context.config.run.seed + parts.size());
+      fill_fresh_table(*loaded.component, context.config.run.seed + parts.size());
       stored.changed.insert(
           fmt::format("components.{}.{}", name, loaded.component->embedding()->name));
     }
@@ -178,17 +194,28 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
   return stored;
 }
 
+namespace {
+
+// A component alone is saved again whole, so nothing of it is packed.
+std::optional<std::vector<std::string>> packed_but(const StageContext& context) {
+  if (model_name(context) != kHybridModel) return std::nullopt;
+  return context.stage.train;
+}
+
+}  // namespace
+
 StoredModel build_model(const StageContext& context, const FamilyRegistry& registry, DType dtype,
                         std::int64_t vocabulary) {
   const StageConfig& stage = context.stage;
   const std::string name = model_name(context);
   StoredModel stored;
   if (!stage.after.empty()) {
-    stored = load_model(context.inputs.at(stage.after) / "model", registry,
-                        {.dtype = dtype, .vocabulary = vocabulary});
+    stored =
+        load_model(context.inputs.at(stage.after) / "model", registry,
+                   {.dtype = dtype, .vocabulary = vocabulary, .pack_but = packed_but(context)});
   } else if (name == kHybridModel) {
     stored = new_hybrid(context, registry, dtype, vocabulary);
-  } else if (stage.kind == StageKind::kPretrain && !context.config.component(name).pretrained()) {
+  } else if (is_fresh(context, name)) {
     stored = fresh_component(context, registry, name, dtype, vocabulary);
   } else {
     stored = load_model(component_folder(context, name), registry, {.dtype = dtype});

@@ -10,13 +10,20 @@ namespace peryton {
 // What the stage trains: `model`, or the model of the best of `best_of`.
 std::string model_name(const StageContext& context);
 
+// config.json of a component that the configuration describes; without a vocabulary of its own it
+// has the run's.
+nlohmann::json fresh_config(const ComponentConfig& component, const Family& family,
+                            std::int64_t vocabulary);
+// Whether the stage makes this component new.
+bool is_fresh(const StageContext& context, const std::string& model);
+
 // The folder with a component's weights as the hybrid finds them: its `from`, or what its pretrain
 // stage wrote.
 std::filesystem::path component_folder(const StageContext& context, const std::string& component);
 
 // The result of `after`, or a component from its source, or a fresh component (pretrain), or a new
 // hybrid with initialised projectors; alpha as the stage sets it. `vocabulary`: entries of the
-// run's tokenizer.
+// run's tokenizer. Frozen ternary weights of a hybrid are packed already (model_store.h).
 StoredModel build_model(const StageContext& context, const FamilyRegistry& registry, DType dtype,
                         std::int64_t vocabulary);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/train/model_store.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "framework/checkpoint/files.h"
@@ -42,34 +43,52 @@ void save_hybrid(const StoredModel& stored, const fs::path& folder) {
   atomic_write_file(folder / "hybrid.json", to_json(description).dump(1) + "\n");
 }
 
+// Values that will be overwritten with those of `overlay` stay as well.
+Component::KeepValue keep_rule(const LoadOptions& options, const SafetensorsFile& overlay,
+                               const std::string& component) {
+  if (!options.pack_but) return nullptr;
+  return [groups = *options.pack_but, &overlay,
+          prefix = "components." + component + "."](const Parameter& parameter) {
+    return std::ranges::find(groups, parameter.group) != groups.end() ||
+           overlay.contains(prefix + parameter.name);
+  };
+}
+
 std::shared_ptr<Component> load_part(const HybridDescription::Source& source,
                                      const fs::path& folder, const FamilyRegistry& registry,
-                                     const HybridDescription& from, const LoadOptions& options,
+                                     const HybridDescription& from, const ComponentLoad& load,
                                      StoredModel& stored) {
-  const fs::path place = source.folder.is_absolute() ? source.folder : folder / source.folder;
-  LoadedComponent loaded = load_component(place, registry, options.dtype);
+  const fs::path place = folder / source.folder;  // the latter alone where it is absolute
+  LoadedComponent loaded = load_component(place, registry, load);
   if (loaded.content_hash != source.content_hash) {
     fail_input(fmt::format("component {} has changed since the hybrid was made", source.name),
                place.string(), "bring the original weights back, or run the stages again");
   }
   stored.sources.push_back(
       {source.name, fs::absolute(place).lexically_normal(), source.content_hash});
-  if (!from.fresh_embeddings) return std::move(loaded.component);
-  return with_fresh_tables(registry.by_name(loaded.family), *loaded.component, from.vocabulary, 0);
+  if (from.fresh_embeddings) fill_fresh_table(*loaded.component, 0);
+  return std::move(loaded.component);
+}
+
+HybridDescription read_description(const fs::path& folder) {
+  const fs::path place = folder / "hybrid.json";
+  return hybrid_description_from_json(nlohmann::json::parse(read_file(place)), place.string());
 }
 
 StoredModel load_hybrid(const fs::path& folder, const FamilyRegistry& registry,
                         const LoadOptions& options) {
-  const fs::path place = folder / "hybrid.json";
-  const HybridDescription description =
-      hybrid_description_from_json(nlohmann::json::parse(read_file(place)), place.string());
+  const HybridDescription description = read_description(folder);
   StoredModel stored;
   stored.fresh_embeddings = description.fresh_embeddings;
   stored.shared_embeddings = description.shared_embeddings;
+  const SafetensorsFile file = SafetensorsFile::open(folder / "hybrid.safetensors");
   std::vector<HybridPart> parts;
   for (const auto& source : description.sources) {
-    parts.push_back(
-        {source.name, load_part(source, folder, registry, description, options, stored)});
+    const ComponentLoad load{
+        .dtype = options.dtype,
+        .keep = keep_rule(options, file, source.name),
+        .fresh_vocabulary = description.fresh_embeddings ? description.vocabulary : 0};
+    parts.push_back({source.name, load_part(source, folder, registry, description, load, stored)});
     if (stored.shared_embeddings && parts.size() > 1) {
       share_table(*parts.back().component, *parts.front().component);
     }
@@ -79,7 +98,6 @@ StoredModel load_hybrid(const fs::path& folder, const FamilyRegistry& registry,
   ArchitectureWeights alpha(AlphaParameterisation::kFixed, description.alpha, DType::kFloat32);
   auto model = std::make_shared<HybridModel>(std::move(parts), std::move(alpha), hybrid_options);
 
-  const SafetensorsFile file = SafetensorsFile::open(folder / "hybrid.safetensors");
   for (const ParameterPtr& parameter : model->parameters()) {
     if (parameter->group == "alpha") continue;
     if (file.contains(parameter->name)) {
@@ -98,6 +116,15 @@ StoredModel load_hybrid(const fs::path& folder, const FamilyRegistry& registry,
 }  // namespace
 
 bool holds_hybrid(const fs::path& folder) { return fs::exists(folder / "hybrid.json"); }
+
+std::vector<fs::path> component_folders(const fs::path& folder) {
+  if (!holds_hybrid(folder)) return {folder};
+  std::vector<fs::path> folders;
+  for (const auto& source : read_description(folder).sources) {
+    folders.push_back(folder / source.folder);
+  }
+  return folders;
+}
 
 void save_model(const StoredModel& stored, const fs::path& folder) {
   make_folder(folder);
@@ -122,7 +149,11 @@ StoredModel load_model(const fs::path& folder, const FamilyRegistry& registry,
   if (holds_hybrid(folder)) {
     stored = load_hybrid(folder, registry, options);
   } else {
-    LoadedComponent loaded = load_component(folder, registry, options.dtype);
+    ComponentLoad load{.dtype = options.dtype};
+    if (options.pack_but && options.pack_but->empty()) {
+      load.keep = [](const Parameter&) { return false; };
+    }
+    LoadedComponent loaded = load_component(folder, registry, load);
     auto model = std::make_shared<SingleModel>(std::move(loaded.component), options.vocabulary);
     stored.single = model.get();
     stored.model = std::move(model);

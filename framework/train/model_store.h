@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,7 +47,16 @@ struct LoadOptions {
   DType dtype = DType::kFloat32;
   // Softmax width; 0: the stored one (hybrid) or the component's own, padding included.
   std::int64_t vocabulary = 0;
+  // Set: the model will be packed (pack_frozen) and these groups train, so frozen ternary weights
+  // of components are packed while they are read. Of a component alone only where it is not saved
+  // again: then pass no group at all.
+  std::optional<std::vector<std::string>> pack_but = std::nullopt;
 };
+
+// Of a model that is packed and only read: float32, nothing kept.
+inline LoadOptions only_read(std::int64_t vocabulary = 0) {
+  return {.vocabulary = vocabulary, .pack_but = std::vector<std::string>{}};
+}
 
 // Loads what save_model wrote, or any component folder. A source that has changed since, or is
 // gone, is the user's error.
@@ -54,5 +64,7 @@ StoredModel load_model(const std::filesystem::path& folder, const FamilyRegistry
                        const LoadOptions& options = {});
 
 bool holds_hybrid(const std::filesystem::path& folder);
+// Where the weights of a stored model's components come from: the folder itself, if it holds one.
+std::vector<std::filesystem::path> component_folders(const std::filesystem::path& folder);
 
 }  // namespace peryton

@@ -89,7 +89,7 @@ int score_command(const std::vector<std::string>& arguments) {
 
   const FamilyRegistry registry = all_families();
   const StoredModel stored =
-      load_model(model_folder(required(*values, "model", "the model")), registry);
+      load_model(model_folder(required(*values, "model", "the model")), registry, only_read());
   pack_frozen(stored, /*saved_again=*/false);
   const Tensor ids = read_ids((*values)["ids"].as<std::string>(), stored.model->vocabulary());
   const kernels::Context context{.device = {}, .threads = this_machine().cores};

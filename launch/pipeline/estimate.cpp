@@ -36,11 +36,8 @@ std::shared_ptr<Component> shape_of(const RunConfig& config, const std::string& 
     return describe_component(component.from, families).component;
   }
   const Family& family = families.by_name(component.family);
-  nlohmann::json settings = component.settings;
-  if (!settings.contains("vocabulary"))
-    settings["vocabulary"] = std::max<std::int64_t>(vocabulary_of(config), 257);
-  return family.create(family.config_from_settings(settings, component.where), component.where,
-                       DType::kFloat32);
+  const std::int64_t vocabulary = std::max<std::int64_t>(vocabulary_of(config), 257);
+  return family.make(fresh_config(component, family, vocabulary), component.where, DType::kFloat32);
 }
 
 std::unique_ptr<LanguageModel> model_of(const RunConfig& config, const std::string& name,

@@ -16,8 +16,8 @@ class BitnetFamily : public Family {
     return config.is_object() && config.value("model_type", nlohmann::json()) == "bitnet";
   }
 
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                  DType dtype) const override {
     return std::make_unique<bitnet::Bitnet>(bitnet::read_config(config, where), dtype);
   }
 

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
@@ -15,12 +14,6 @@ namespace {
 
 // Zeros of trained ternary models; Gaussian weights have 31 %.
 constexpr double kFewestZeros = 0.2, kMostZeros = 0.6;
-
-// Stands for a weight that is only there in two bits: the shape, and numbers that show if read.
-Tensor no_values(std::int64_t out, std::int64_t in) {
-  const Tensor row = Tensor::full(DType::kFloat32, {in}, std::numeric_limits<double>::quiet_NaN());
-  return row.view({out, in}, std::array<std::int64_t, 2>{0, 1});
-}
 
 }  // namespace
 
@@ -54,7 +47,7 @@ TernaryPtr Layer::ternary() const {
 
 BitLinearTerm Layer::term(Tape& tape) const {
   if (!packed()) return dense_.term(tape);
-  return {tape.constant(no_values(out_, in_)), Variable(), ternary()};
+  return {tape.constant(shape_only(DType::kFloat32, {out_, in_})), Variable(), ternary()};
 }
 
 Variable Layer::side_by_side(Tape& tape, const Variable& x,
@@ -67,16 +60,17 @@ Variable Layer::side_by_side(Tape& tape, const Variable& x,
 
 void Layer::pack_frozen(const std::function<bool(const Parameter&)>& keep) const {
   if (!packed()) return dense_.pack_frozen(keep);
+  if (!loaded() || keep(*bytes_)) return;
   const TernaryPtr kept = ternary();
-  if (keep(*bytes_) || is_released(*bytes_)) return;
-  const Tensor row = Tensor::empty(DType::kUInt8, {in_});
-  std::ranges::fill(row.values<std::uint8_t>(), std::uint8_t{0xff});  // code 3: shows if read
-  bytes_->value = row.view({packed_rows(out_), in_}, std::array<std::int64_t, 2>{0, 1});
+  release_value(*bytes_);
   *made_ = {kept, bytes_->value.raw()};
 }
 
+bool Layer::loaded() const { return !is_released(*bytes_) && !std::isnan(scale_->value.item()); }
+
 void Layer::check_values(const std::string& where) const {
-  if (!packed()) return;
+  if (!packed() || !loaded()) return;
+  if (made_->ternary != nullptr && made_->bytes == bytes_->value.raw()) return;  // checked already
   const std::string place = where + ", " + bytes_->name;
   if (!(beta() > 0 && beta() <= std::numeric_limits<float>::max())) {
     fail_input(fmt::format("its weight_scale is {}", scale_->value.item()), place,

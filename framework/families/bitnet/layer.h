@@ -42,6 +42,7 @@ class Layer {
 
  private:
   bool packed() const { return scale_ != nullptr; }
+  bool loaded() const;  // packed: its values were read, and are not released
   BitLinearTerm term(Tape& tape) const;
   float beta() const;          // what the packed form says
   TernaryPtr ternary() const;  // of the packed form, made again when its bytes change

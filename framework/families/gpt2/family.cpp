@@ -16,8 +16,8 @@ class Gpt2Family : public Family {
     return config.is_object() && config.value("model_type", nlohmann::json()) == "gpt2";
   }
 
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                  DType dtype) const override {
     return std::make_unique<gpt2::Gpt2>(gpt2::read_config(config, where), dtype);
   }
 

@@ -16,8 +16,8 @@ class GptNeoFamily : public Family {
     return config.is_object() && config.value("model_type", nlohmann::json()) == "gpt_neo";
   }
 
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                  DType dtype) const override {
     return std::make_unique<gpt_neo::GptNeo>(gpt_neo::read_config(config, where), dtype);
   }
 

@@ -41,8 +41,8 @@ class GptNeoxFamily : public Family {
     return config.is_object() && config.value("model_type", nlohmann::json()) == "gpt_neox";
   }
 
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                  DType dtype) const override {
     return std::make_unique<gpt_neox::GptNeox>(gpt_neox::read_config(config, where), dtype);
   }
 

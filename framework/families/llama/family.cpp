@@ -18,8 +18,8 @@ class LlamaFamily : public Family {
     return type == "llama" || type == "mistral";
   }
 
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                  DType dtype) const override {
     return std::make_unique<llama::Llama>(llama::read_config(config, where), dtype);
   }
 

@@ -7,36 +7,24 @@
 
 #include <vector>
 
-#include "framework/families/block_model.h"
 #include "framework/families/mamba/config.h"
+#include "framework/families/ssm_model.h"
 
 namespace peryton::mamba {
 
 struct Block {
-  RmsNorm norm;
   Linear in_proj;
-  ParameterPtr conv_weight, conv_bias;  // [inner, 1, W], [inner] or null
-  Linear x_proj, dt_proj;               // the bias of dt_proj is added by the scan, before softplus
-  ParameterPtr a_log, d;                // [inner, state], [inner], at least float
+  SsmConvolution conv;     // of the inner channels
+  Linear x_proj, dt_proj;  // the bias of dt_proj is added by the scan, before softplus
+  ParameterPtr a_log, d;   // [inner, state], [inner], at least float
   Linear out_proj;
 };
 
-// Convolution windows and scan states, in the compute dtype: [B, W-1, inner] and [B, state, inner].
-struct State : ComponentState {
-  struct OfBlock {
-    Tensor halo, state;
-  };
-  std::vector<OfBlock> blocks;
-};
-
-class Mamba : public BlockModel {
+// Scan states are [B, state, inner].
+class Mamba : public SsmModel {
  public:
   Mamba(Config config, DType dtype);
 
-  Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
-               Variable hidden) override;
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
-  std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
   nlohmann::json config() const override { return write_config(config_); }
   double block_flops_per_token(std::int64_t first, std::int64_t last,
                                std::int64_t length) const override;
@@ -44,15 +32,14 @@ class Mamba : public BlockModel {
   const Config& settings() const { return config_; }
 
  private:
-  Block make_block(std::int64_t index);
-  // What a block adds to its hidden state, of which `normed` is the norm.
-  Variable branch(const ForwardContext& context, const Block& block, State::OfBlock* state,
-                  const Variable& normed) const;
-  Variable scan(const ForwardContext& context, const Block& block, State::OfBlock* state,
+  Block make_block(const std::string& prefix);
+  Variable branch(const ForwardContext& context, std::int64_t index, const SsmCarry* carry,
+                  const Variable& normed) const override;
+  SsmCarry fresh_carry(DType dtype, std::int64_t rows) const override;
+  Variable scan(const ForwardContext& context, const Block& block, const SsmCarry* carry,
                 const Variable& x) const;
 
   Config config_;
-  RmsNorm final_norm_;
   std::vector<Block> blocks_;
 };
 

@@ -6,19 +6,14 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "framework/families/ssm_config.h"
+
 namespace peryton::mamba {
 
-struct Config {
-  std::int64_t width = 0, layers = 0;
-  std::int64_t vocabulary = 0;  // rows of the table, padding included
-  std::int64_t inner = 0;       // channels of the scan
-  std::int64_t state = 16, conv = 4;
-  std::int64_t rank = 0;  // of the projection to the time steps
-  double eps = 1e-5, initializer_range = 0.1;
-  double start_min = 1e-3, start_max = 0.1, start_floor = 1e-4;  // time steps of a fresh model
-  double start_scale = 1;
-  bool projection_bias = false, conv_bias = true, tied = true, residual_in_fp32 = true;
-  nlohmann::json special_ids = nlohmann::json::object();  // bos, eos and pad ids, as found
+struct Config : SsmConfig {
+  std::int64_t inner = 0;  // channels of the scan
+  std::int64_t rank = 0;   // of the projection to the time steps
+  double initializer_range = 0.1, start_scale = 1;
 
   std::int64_t expand() const { return inner / width; }
 };

@@ -7,51 +7,37 @@
 #include <string>
 #include <vector>
 
-#include "framework/families/block_model.h"
 #include "framework/families/mamba2/config.h"
+#include "framework/families/ssm_model.h"
 
 namespace peryton::mamba2 {
 
 struct Block {
-  RmsNorm norm;
   Linear in_proj;
-  ParameterPtr conv_weight, conv_bias;  // [C, 1, W], [C] or null
-  ParameterPtr a_log, d, dt_bias;       // [heads], at least float
-  ParameterPtr gated_norm;              // [inner]
+  SsmConvolution conv;             // of x, B and C
+  ParameterPtr a_log, d, dt_bias;  // [heads], at least float
+  ParameterPtr gated_norm;         // [inner]
   Linear out_proj;
 };
 
-// Convolution windows and SSM states, in the compute dtype: [B, W-1, C] and [B, heads, state,
-// head_dim].
-struct State : ComponentState {
-  struct OfBlock {
-    Tensor halo, state;
-  };
-  std::vector<OfBlock> blocks;
-};
-
-class Mamba2 : public BlockModel {
+// Scan states are [B, heads, state, head_dim].
+class Mamba2 : public SsmModel {
  public:
   Mamba2(Config config, DType dtype);
 
-  Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
-               Variable hidden) override;
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
-  std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
-  nlohmann::json config() const override;
+  nlohmann::json config() const override { return write_config(config_); }
   double block_flops_per_token(std::int64_t first, std::int64_t last,
                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 
  private:
-  Block make_block(std::int64_t index);
-  // What a block adds to its hidden state, of which `normed` is the norm.
-  Variable branch(const ForwardContext& context, const Block& block, State::OfBlock* state,
-                  const Variable& normed) const;
+  Block make_block(const std::string& prefix);
+  Variable branch(const ForwardContext& context, std::int64_t index, const SsmCarry* carry,
+                  const Variable& normed) const override;
+  SsmCarry fresh_carry(DType dtype, std::int64_t rows) const override;
 
   Config config_;
-  RmsNorm final_norm_;
   std::vector<Block> blocks_;
 };
 

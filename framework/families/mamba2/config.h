@@ -7,20 +7,16 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "framework/families/ssm_config.h"
+
 namespace peryton::mamba2 {
 
-struct Config {
-  std::int64_t width = 0, layers = 0,
-               vocabulary = 0;  // vocabulary: rows of the table, padding included
-  std::int64_t heads = 0, head_dim = 0, state = 0, groups = 1;
+struct Config : SsmConfig {
+  std::int64_t heads = 0, head_dim = 0, groups = 1;
   std::int64_t norm_groups = 1;  // of the gated norm
-  std::int64_t conv = 4, chunk = 256, expand = 2;
-  double eps = 1e-5;
+  std::int64_t chunk = 256, expand = 2;
   double dt_min = 0, dt_max = std::numeric_limits<double>::infinity();  // limits of the time step
-  double start_min = 1e-3, start_max = 0.1, start_floor = 1e-4;  // time steps of a fresh model
-  bool projection_bias = false, conv_bias = true;
-  bool tied = false, residual_in_fp32 = true, norm_before_gate = false;
-  nlohmann::json special_ids = nlohmann::json::object();  // bos, eos and pad ids, as found
+  bool norm_before_gate = false;
 
   std::int64_t inner() const { return heads * head_dim; }
   std::int64_t shared() const { return groups * state; }                        // of B, and of C

@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/families/family.h"
 
+#include <cmath>
+#include <string_view>
+
 #include "framework/families/mamba2/component.h"
-#include "framework/families/mamba2/config.h"
-#include "framework/families/mamba2/initialise.h"
 #include "framework/families/registry.h"
+#include "framework/nn/initialise.h"
 
 namespace peryton {
 namespace {
+
+// A ~ U(1, 16); the rest as fill_ssm_parameter says.
+void fill_mamba2(const mamba2::Config& config, const Parameter& parameter, std::uint64_t seed) {
+  const std::string_view name = parameter.name;
+  if (name.ends_with("A_log")) {
+    fill_random(parameter, seed,
+                [](const Rng& rng, std::uint64_t i) { return std::log(1 + 15 * rng.uniform(i)); });
+  } else if (name.ends_with("dt_bias")) {
+    fill_time_steps(config, parameter, seed);
+  } else {
+    fill_ssm_parameter(config, parameter, seed);
+  }
+}
 
 class Mamba2Family : public Family {
  public:
@@ -17,15 +32,17 @@ class Mamba2Family : public Family {
     return mamba2::is_transformers_layout(config) || mamba2::is_mamba_ssm_layout(config);
   }
 
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                  DType dtype) const override {
     return std::make_unique<mamba2::Mamba2>(mamba2::read_config(config, where), dtype);
   }
 
   void initialise(Component& component, std::uint64_t seed) const override {
     const auto* model = dynamic_cast<const mamba2::Mamba2*>(&component);
     PERYTON_CHECK(model != nullptr, "not a Mamba-2 component");
-    mamba2::initialise(*model, seed);
+    for (const ParameterPtr& parameter : model->parameters()) {
+      fill_mamba2(model->settings(), *parameter, seed);
+    }
   }
 
   nlohmann::json config_from_settings(const nlohmann::json& settings,
@@ -33,12 +50,8 @@ class Mamba2Family : public Family {
     return mamba2::config_from_settings(settings, where);
   }
 
-  // mamba_ssm says "embedding"; some published folders put "model." before every name.
   std::optional<std::string> canonical_name(const std::string& file_name) const override {
-    std::string name = file_name;
-    if (name.starts_with("model.")) name.erase(0, 6);
-    if (name == "backbone.embedding.weight") return "backbone.embeddings.weight";
-    return name;
+    return canonical_ssm_name(file_name);
   }
 
   nlohmann::json tiny_config() const override {

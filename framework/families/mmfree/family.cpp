@@ -36,8 +36,8 @@ class MmfreeFamily : public Family {
     return config.is_object() && config.value("model_type", nlohmann::json()) == "hgrn_bit";
   }
 
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string& where,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string& where,
+                                  DType dtype) const override {
     return std::make_unique<mmfree::Mmfree>(mmfree::read_config(config, where), dtype);
   }
 

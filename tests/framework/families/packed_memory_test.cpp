@@ -3,10 +3,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include "framework/core/memory.h"
-#include "framework/families/registry.h"
+#include "framework/families/import.h"
 #include "tests/support/conformance.h"
 #include "tests/support/finite_difference.h"
 
@@ -67,6 +69,38 @@ TEST_P(PackedFamily, ComputesTheSameBits) {
   const auto after = run();
   EXPECT_TRUE(test::bitwise_equal(before.first, after.first));
   EXPECT_TRUE(test::bitwise_equal(before.second, after.second));
+}
+
+// A load holds the packed weights and one matrix that is not packed yet, never the whole model.
+TEST_P(PackedFamily, LoadPacksWeightByWeight) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() /
+      fmt::format("peryton-packed-load-{}-{}", GetParam(), ::getpid());
+  const FamilyRegistry registry = all_families();
+  std::int64_t stored = 0, largest = 0;
+  Tensor want;
+  const TokenBatch batch{test::random_ids(2, 9, 64, 1), {}, 0};
+  {
+    const auto component = component_of(GetParam(), 4);
+    export_component(*component, folder, std::nullopt);
+    for (const ParameterPtr& parameter : component->parameters()) {
+      stored += parameter->value.bytes();
+      largest = std::max(largest, parameter->value.bytes());
+    }
+    want = test::logits_of(*component, batch);
+  }
+  const std::int64_t before = memory_use().live_bytes;
+  reset_peak_memory();
+  const LoadedComponent loaded =
+      load_component(folder, registry,
+                     {.dtype = DType::kBFloat16, .keep = [](const Parameter&) { return false; }});
+  const std::int64_t peak = memory_use().peak_bytes - before;
+  const std::int64_t kept = memory_use().live_bytes - before;
+  EXPECT_LE(6 * kept, stored) << "four blocks, a small table and norms";
+  EXPECT_LE(peak, kept + largest + 4096) << kept << " kept, largest " << largest;
+  EXPECT_TRUE(test::bitwise_equal(test::logits_of(*loaded.component, batch), want));
+  EXPECT_EQ(load_component(folder, registry, DType::kBFloat16).content_hash, loaded.content_hash);
+  std::filesystem::remove_all(folder);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ternary, PackedFamily, testing::Values("mmfree", "bitnet"));

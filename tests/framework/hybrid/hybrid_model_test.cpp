@@ -100,9 +100,9 @@ std::unique_ptr<HybridModel> with_tables(bool shared) {
   std::vector<HybridPart> parts;
   for (const std::string name : {"twin", "mamba"}) {
     LoadedComponent loaded =
-        load_component(folder / "components" / name, registry, DType::kFloat32);
-    parts.push_back(
-        {name, with_fresh_tables(registry.by_name(loaded.family), *loaded.component, 90, 7)});
+        load_component(folder / "components" / name, registry, {.fresh_vocabulary = 90});
+    fill_fresh_table(*loaded.component, 7);
+    parts.push_back({name, std::move(loaded.component)});
   }
   if (shared) share_table(*parts[1].component, *parts[0].component);
   HybridOptions options;
