@@ -9,8 +9,8 @@
 #include "framework/train/batching.h"
 #include "framework/train/machine.h"
 #include "framework/train/model_builder.h"
+#include "framework/train/precision.h"
 #include "framework/train/stage_bodies.h"
-#include "framework/train/train_stage.h"
 #include "framework/train/validation.h"
 
 namespace peryton {
@@ -44,8 +44,8 @@ StageResult run_fit_projectors_stage(StageContext& context) {
   const PreparedData data = open_prepared_data(context.inputs.at("data"));
   const TokenSource source = training_source(data, context.config.run.seed);
   const FamilyRegistry registry = all_families();
-  StoredModel stored =
-      build_model(context, registry, stage_dtype(context.stage), source.vocabulary_size());
+  StoredModel stored = build_model(context, registry, dtype_of(context.stage.settings.precision),
+                                   source.vocabulary_size());
   stored.tokenizer = data.tokenizer;
   for (const ParameterPtr& parameter : stored.model->parameters()) parameter->trainable = false;
   pack_frozen(stored, /*saved_again=*/true);

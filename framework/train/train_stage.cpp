@@ -9,6 +9,7 @@
 #include "framework/train/budget.h"
 #include "framework/train/machine.h"
 #include "framework/train/model_builder.h"
+#include "framework/train/precision.h"
 #include "framework/train/trainer.h"
 
 namespace peryton {
@@ -42,10 +43,6 @@ void remember_changed(StoredModel& stored) {
 
 }  // namespace
 
-DType stage_dtype(const StageConfig& stage) {
-  return stage.settings.precision == Precision::kBf16 ? DType::kBFloat16 : DType::kFloat32;
-}
-
 std::function<void(std::string_view)> fault_point_from_environment() {
   const char* text = std::getenv("PERYTON_FAULT");
   if (text == nullptr || *text == '\0') return {};
@@ -66,8 +63,8 @@ StageResult run_train_stage(StageContext& context) {
   const PreparedData data = open_prepared_data(context.inputs.at("data"));
   const TokenSource train = training_source(data, context.config.run.seed);
   const FamilyRegistry registry = all_families();
-  StoredModel stored =
-      build_model(context, registry, stage_dtype(context.stage), train.vocabulary_size());
+  const Precision precision = choose_precision(context, registry, train.vocabulary_size());
+  StoredModel stored = build_model(context, registry, dtype_of(precision), train.vocabulary_size());
   stored.tokenizer = data.tokenizer;
   freeze_for_stage(context, stored);
   pack_frozen(stored, /*saved_again=*/true);
@@ -91,6 +88,7 @@ StageResult run_train_stage(StageContext& context) {
                    .train = train,
                    .alpha_source = alpha_source.get(),
                    .validation = validation.get(),
+                   .precision = precision,
                    .ranks = mesh.data(),
                    .context = {.device = {}, .threads = context.threads},
                    .folder = context.stage_folder,

@@ -2,15 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "framework/core/tensor.h"
 #include "framework/train/stage.h"
 
 namespace peryton {
 
 StageResult run_train_stage(StageContext& context);
-
-// float32 or bfloat16 for the stage's precision setting.
-DType stage_dtype(const StageConfig& stage);
 
 // Called inside saves when PERYTON_FAULT is set by a fault trial; empty otherwise. "NAME" or
 // "NAME:COUNT" kills the process with SIGKILL when the point NAME is reached (for the COUNT-th

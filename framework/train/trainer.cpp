@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "framework/config/enum_names.h"
 #include "framework/train/batching.h"
 #include "framework/train/machine.h"
 #include "framework/train/optimiser_settings.h"
@@ -154,6 +155,7 @@ void Trainer::save() {
     store_.save(progress_.step, checkpoint_tensors(arena_),
                 {.state = {{"progress", to_json(progress_)},
                            {"updates", updates},
+                           {"precision", name_of(args_.precision)},
                            {"world", args_.ranks.size()}},
                  .metric = validated ? std::optional(progress_.validation) : std::nullopt,
                  .refers_to = {}});

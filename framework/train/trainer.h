@@ -27,6 +27,7 @@ struct TrainerArgs {
   const TokenSource& train;
   const TokenSource* alpha_source = nullptr;   // alternating search: rows of the alpha steps
   const EvaluationRows* validation = nullptr;  // null: no validation
+  Precision precision = Precision::kFp32;      // of the model's weights; kept in checkpoints
   Communicator& ranks;                         // data-parallel
   kernels::Context context;
   std::filesystem::path folder;  // of the stage

@@ -21,7 +21,7 @@
 #include "framework/train/machine.h"
 #include "framework/train/model_builder.h"
 #include "framework/train/optimiser_settings.h"
-#include "framework/train/train_stage.h"
+#include "framework/train/precision.h"
 #include "kernels/common/isa.h"
 #include "tests/perf/kernels/peaks.h"
 
@@ -199,7 +199,7 @@ void run_hybrid(const Arguments& arguments, Communicator& world) {
                              .stop = stop,
                              .threads = std::stoi(arguments.at("--threads"))};
   const auto vocabulary = static_cast<std::int64_t>(std::stoll(arguments.at("--vocabulary")));
-  StoredModel stored = build_model(context, registry, stage_dtype(context.stage), vocabulary);
+  StoredModel stored = build_model(context, registry, dtype_of(context.stage.settings.precision), vocabulary);
   HybridStep work(arguments, context, std::move(stored));
   serve(work, arguments.at("--gradients"));
 }
