@@ -1,33 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/checkpoint/pickle_machine.h"
 
-#include <deque>
-#include <unordered_map>
-
-#include "framework/checkpoint/pickle_reader.h"
-#include "framework/checkpoint/pickle_value.h"
+#include "framework/checkpoint/pickle_stack.h"
 #include "framework/core/error.h"
 
 namespace peryton {
 namespace {
 
 using pickle::Kind;
-using pickle::PickleReader;
 using pickle::Value;
 
 // A table of a thousand tensors takes 0.2 MB; values take far more memory than the text they come
 // from.
 constexpr std::size_t kMaxPickleBytes = std::size_t{16} << 20;
 
-class Machine {
+class Machine : private pickle::Stack {
  public:
-  Machine(std::span<const std::byte> pickle, const std::string& where) : reader_(pickle, where) {}
+  Machine(std::span<const std::byte> pickle, const std::string& where) : Stack(pickle, where) {}
 
   const Value& run() {
     while (step(static_cast<unsigned char>(reader_.take(1)[0]))) {
     }
-    if (stack_.size() != 1) reader_.malformed("it does not end with one value");
-    return *stack_.back();
+    return only_value();
   }
 
  private:
@@ -36,72 +30,8 @@ class Machine {
   bool step_container(unsigned char opcode);
   bool step_object(unsigned char opcode);
 
-  Value& make(Kind kind) {
-    arena_.emplace_back().kind = kind;
-    return arena_.back();
-  }
-  void push(Value& value) { stack_.push_back(&value); }
-  void push_integer(std::int64_t integer, Kind kind = Kind::kInteger) {
-    Value& value = make(kind);
-    value.integer = integer;
-    push(value);
-  }
-  void push_text(std::string text) {
-    Value& value = make(Kind::kText);
-    value.text = std::move(text);
-    push(value);
-  }
-  Value& pop() {
-    if (stack_.empty() || stack_.back()->kind == Kind::kMark) {
-      reader_.malformed("its stack is empty");
-    }
-    Value& value = *stack_.back();
-    stack_.pop_back();
-    return value;
-  }
-  Value& top(Kind kind) {
-    if (stack_.empty() || stack_.back()->kind != kind) reader_.malformed("a value of a wrong kind");
-    return *stack_.back();
-  }
-  std::vector<Value*> pop_to_mark();
-  void push_tuple(std::vector<Value*> items) {
-    Value& value = make(Kind::kTuple);
-    value.items = std::move(items);
-    push(value);
-  }
-  void push_small_tuple(std::size_t count) {
-    std::vector<Value*> items(count);
-    for (std::size_t i = count; i-- > 0;) items[i] = &pop();
-    push_tuple(std::move(items));
-  }
   void push_global(const std::string& module, const std::string& name);
-  void push_long(std::size_t count);
-  void set_items(const std::vector<Value*>& items);
-  void remember(std::uint64_t key) {
-    if (stack_.empty()) reader_.malformed("its stack is empty");
-    memo_[key] = stack_.back();
-  }
-  void recall(std::uint64_t key) {
-    const auto found = memo_.find(key);
-    if (found == memo_.end()) reader_.malformed("it recalls what it never stored");
-    stack_.push_back(found->second);
-  }
-
-  PickleReader reader_;
-  std::deque<Value> arena_;
-  std::vector<Value*> stack_;
-  std::unordered_map<std::uint64_t, Value*> memo_;
 };
-
-std::vector<Value*> Machine::pop_to_mark() {
-  for (std::size_t i = stack_.size(); i-- > 0;) {
-    if (stack_[i]->kind != Kind::kMark) continue;
-    std::vector<Value*> items(stack_.begin() + static_cast<std::ptrdiff_t>(i) + 1, stack_.end());
-    stack_.resize(i);
-    return items;
-  }
-  reader_.malformed("no mark on its stack");
-}
 
 void Machine::push_global(const std::string& module, const std::string& name) {
   const std::string full = module + "." + name;
@@ -111,26 +41,6 @@ void Machine::push_global(const std::string& module, const std::string& name) {
   Value& value = make(Kind::kGlobal);
   value.text = full;
   push(value);
-}
-
-// Two's complement, little-endian, of any length up to 8.
-void Machine::push_long(std::size_t count) {
-  if (count > 8) reader_.malformed("an integer beyond 64 bits");
-  const auto bytes = reader_.take(count);
-  std::uint64_t value =
-      count > 0 && (std::to_integer<unsigned>(bytes[count - 1]) & 0x80) ? ~0ull : 0;
-  for (std::size_t i = count; i-- > 0;) {
-    value = (value << 8) | std::to_integer<std::uint64_t>(bytes[i]);
-  }
-  push_integer(static_cast<std::int64_t>(value));
-}
-
-void Machine::set_items(const std::vector<Value*>& items) {
-  if (items.size() % 2 != 0) reader_.malformed("a key without a value");
-  Value& dictionary = top(Kind::kDictionary);
-  for (std::size_t i = 0; i < items.size(); i += 2) {
-    dictionary.pairs.emplace_back(items[i], items[i + 1]);
-  }
 }
 
 bool Machine::step(unsigned char opcode) {
@@ -286,7 +196,7 @@ bool Machine::step_object(unsigned char opcode) {
       remember(reader_.number<std::uint32_t>());
       return true;
     case 0x94:
-      remember(memo_.size());
+      remember_next();
       return true;  // MEMOIZE
     case 'h':
       recall(reader_.number<std::uint8_t>());

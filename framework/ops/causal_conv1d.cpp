@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/causal_conv1d.h"
 
+#include "framework/core/warn_once.h"
 #include "kernels/causal_conv1d/causal_conv1d.h"
 
 namespace peryton {
@@ -105,6 +106,12 @@ Variable causal_conv1d(Tape& tape, const Variable& input, const Variable& weight
                 "causal_conv1d of {} with weight {}", input.shape().text(), weight.shape().text());
   PERYTON_CHECK(!options.halo.defined() || !tape.recording(), "a halo takes no gradient");
   if (input.dtype() == DType::kFloat64) return run<double>(tape, input, weight, bias, options);
+  if (weight.size(-1) > kernels::kFastConvWidth) {
+    warn_once(
+        fmt::format("a convolution of {} channels over {} tokens is wider than the fast path "
+                    "takes; it runs slowly",
+                    weight.size(0), weight.size(-1)));
+  }
   return run<float>(tape, input, weight, bias, options);
 }
 

@@ -25,9 +25,12 @@ template <class T>
 void backward_channel(const CausalConv1dBackwardArgs<T>& args, std::int64_t c) {
   using F = compute_t<T>;
   const std::int64_t w = args.width;
-  F d_bias = 0, d_weight[kMaxConvWidth] = {};
+  F d_bias = 0;
+  for (std::int64_t k = 0; args.d_weight != nullptr && k < w; ++k) {
+    args.d_weight[k * args.channels + c] = 0;
+  }
+  F* ring = args.workspace + c * (w + 1);  // d_in of positions t - (W-1) .. t
   for (std::int64_t b = 0; b < args.batch; ++b) {
-    F ring[kMaxConvWidth] = {};  // d_in of positions t - (W-1) .. t
     for (std::int64_t t = 0; t < args.tokens + w - 1; ++t) {
       ring[t % w] = 0;
       if (t < args.tokens) {
@@ -41,7 +44,9 @@ void backward_channel(const CausalConv1dBackwardArgs<T>& args, std::int64_t c) {
         d_bias += d;
         for (std::int64_t k = args.first_tap(b, t); k < w; ++k) {
           const std::int64_t s = t - (w - 1) + k;
-          d_weight[k] += d * static_cast<F>(args.row(b, s)[c]);
+          if (args.d_weight != nullptr) {
+            args.d_weight[k * args.channels + c] += d * static_cast<F>(args.row(b, s)[c]);
+          }
           if (s >= 0) ring[s % w] += args.weight[k * args.channels + c] * d;
         }
       }
@@ -52,8 +57,6 @@ void backward_channel(const CausalConv1dBackwardArgs<T>& args, std::int64_t c) {
     }
   }
   if (args.d_bias != nullptr) args.d_bias[c] = d_bias;
-  if (args.d_weight == nullptr) return;
-  for (std::int64_t k = 0; k < w; ++k) args.d_weight[k * args.channels + c] = d_weight[k];
 }
 
 }  // namespace
@@ -61,7 +64,7 @@ void backward_channel(const CausalConv1dBackwardArgs<T>& args, std::int64_t c) {
 template <class T>
 void reference::causal_conv1d(const CausalConv1dForwardArgs<T>& args) {
   using F = compute_t<T>;
-  require(args.width >= 1 && args.width <= kMaxConvWidth, "causal_conv1d", "width ", args.width);
+  require(args.width >= 1, "causal_conv1d", "width ", args.width);
   for (std::int64_t b = 0; b < args.batch; ++b) {
     for (std::int64_t t = 0; t < args.tokens; ++t) {
       T* out = args.output + b * args.output_strides.batch + t * args.output_strides.token;
@@ -75,7 +78,7 @@ void reference::causal_conv1d(const CausalConv1dForwardArgs<T>& args) {
 
 template <class T>
 void reference::causal_conv1d_backward(const CausalConv1dBackwardArgs<T>& args) {
-  require(args.width >= 1 && args.width <= kMaxConvWidth, "causal_conv1d", "width ", args.width);
+  require(args.width >= 1, "causal_conv1d", "width ", args.width);
   for (std::int64_t c = 0; c < args.channels; ++c) backward_channel(args, c);
 }
 

@@ -18,7 +18,8 @@
 
 namespace peryton::kernels {
 
-constexpr std::int64_t kMaxConvWidth = 16;
+// Wider ones run the reference.
+constexpr std::int64_t kFastConvWidth = 16;
 
 template <class T>
 struct CausalConv1dArgs {
@@ -61,7 +62,8 @@ struct CausalConv1dBackwardArgs : CausalConv1dArgs<T> {
   compute_t<T>* workspace;  // causal_conv1d_workspace() elements
 };
 
-// Per-row partial sums of the weight and bias gradients, in elements of the compute type.
+// Per-row partial sums of the weight and bias gradients (the reference: unfinished input
+// gradients), in elements of the compute type.
 constexpr std::int64_t causal_conv1d_workspace(std::int64_t batch, std::int64_t channels,
                                                std::int64_t width) {
   return batch * (width + 1) * channels;

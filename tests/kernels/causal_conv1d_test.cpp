@@ -108,6 +108,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, CausalConv1d,
                                          Case{3, 65, 66, 4, false, true, true, true},
                                          Case{2, 2, 8, 4, true, true, false, true},
                                          Case{1, 9, 130, 3, false, true, false, false},
+                                         Case{2, 40, 9, 21, true, true, true, true},
                                          Case{2, 5, 16, 1, false, false, true, true}));
 
 TEST(CausalConv1dHalo, TwoCallsEqualOne) {

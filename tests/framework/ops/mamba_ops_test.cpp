@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "framework/core/warn_once.h"
 #include "framework/ops/causal_conv1d.h"
 #include "framework/ops/gated_rms_norm.h"
 #include "framework/ops/selective_scan.h"
@@ -40,6 +41,39 @@ TEST(CausalConv1d, Gradients) {
     check_gradients(f, {random_normal(kDouble, {2, 7, 12}, 1).slice(-1, 3, 8),
                         random_normal(kDouble, {5, 1, 3}, 2)});
   }
+}
+
+// Taps that are zero change nothing, so the same convolution is run both ways.
+TEST(CausalConv1d, WiderThanTheFastPathIsTheReferenceAndWarnsOnce) {
+  constexpr std::int64_t kWide = 19, kNarrow = 4;
+  const Tensor narrow = random_normal(DType::kFloat32, {5, 1, kNarrow}, 2);
+  const Tensor wide = Tensor::zeros(DType::kFloat32, {5, 1, kWide});
+  wide.slice(-1, kWide - kNarrow, kWide).copy_from(narrow);
+  CausalConv1dOptions options;
+  options.document_start = two_documents(2, 30, 21);
+  const auto run = [&](const Tensor& weight) {
+    Tape tape(kernels::Context{});
+    const Variable x = tape.input(random_normal(DType::kFloat32, {2, 30, 5}, 1));
+    const Variable w = tape.input(weight);
+    const Variable y = causal_conv1d(tape, x, w, Variable(), options);
+    tape.backward_from(y, random_normal(DType::kFloat32, y.shape(), 3));
+    return std::array<Tensor, 3>{y.value(), x.gradient(), w.gradient()};
+  };
+  const auto fast = run(narrow), slow = run(wide);
+  EXPECT_LE(test::max_difference(slow[0], fast[0]), 1e-5);
+  EXPECT_LE(test::max_difference(slow[1], fast[1]), 1e-5);
+  EXPECT_LE(
+      test::max_difference(slow[2].slice(-1, kWide - kNarrow, kWide).contiguous_copy(), fast[2]),
+      1e-4);
+  // Said already, in these words.
+  EXPECT_FALSE(
+      warn_once("a convolution of 5 channels over 19 tokens is wider than the fast path takes; it "
+                "runs slowly"));
+  const auto f = [&](Tape& tape, const std::vector<Variable>& v) {
+    return causal_conv1d(tape, v[0], v[1], v[2], options);
+  };
+  check_gradients(f, {random_normal(kDouble, {2, 30, 3}, 1),
+                      random_normal(kDouble, {3, 1, kWide}, 2), random_normal(kDouble, {3}, 3)});
 }
 
 TEST(GatedRmsNorm, Gradients) {
