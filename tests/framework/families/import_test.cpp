@@ -67,8 +67,8 @@ class ToyFamily final : public Family {
   bool accepts(const nlohmann::json& config) const override {
     return config.value("model_type", "") == "toy";
   }
-  std::unique_ptr<Component> create(const nlohmann::json& config, const std::string&,
-                                    DType dtype) const override {
+  std::unique_ptr<Component> make(const nlohmann::json& config, const std::string&,
+                                  DType dtype) const override {
     return std::make_unique<ToyComponent>(config, dtype);
   }
   void initialise(Component&, std::uint64_t) const override {}
