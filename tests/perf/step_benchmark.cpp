@@ -199,7 +199,8 @@ void run_hybrid(const Arguments& arguments, Communicator& world) {
                              .stop = stop,
                              .threads = std::stoi(arguments.at("--threads"))};
   const auto vocabulary = static_cast<std::int64_t>(std::stoll(arguments.at("--vocabulary")));
-  StoredModel stored = build_model(context, registry, dtype_of(context.stage.settings.precision), vocabulary);
+  StoredModel stored =
+      build_model(context, registry, dtype_of(context.stage.settings.precision), vocabulary);
   HybridStep work(arguments, context, std::move(stored));
   serve(work, arguments.at("--gradients"));
 }
