@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A process with MPI, oneDNN and the program itself, before any model.
-constexpr std::int64_t kProcessBytes = std::int64_t{25} << 20;
+// A process with MPI, oneDNN, the program itself and workspaces of products, before any model.
+constexpr std::int64_t kProcessBytes = std::int64_t{50} << 20;
 
 // Entries of the run's tokenizer; 0: not known before the data stage has run.
 std::int64_t vocabulary_of(const RunConfig& config) {
@@ -66,8 +66,8 @@ std::unique_ptr<LanguageModel> model_of(const RunConfig& config, const std::stri
 
 // Floats that one token leaves, per layer and unit of width, at the peak of a step: what the tape
 // keeps of each block and the gradients on the way back. Measured on gpt_neox and mamba2 of width
-// 192 (every training stage of configs/quickstart.yaml within 17 %).
-constexpr double kTrainedFloats = 28.0, kFrozenFloats = 20.5, kForwardFloats = 6.0;
+// 192 (the stages of configs/quickstart.yaml with 1024 and with 2048 tokens a rank within 13 %).
+constexpr double kTrainedFloats = 20.0, kFrozenFloats = 15.0, kForwardFloats = 6.0;
 
 double floats_per_width(const StageConfig& stage) {
   if (!stage.trains()) return kForwardFloats;
@@ -93,17 +93,33 @@ double layers_times_width(const RunConfig& config, const std::string& name,
   return sum;
 }
 
+// Logits of one chunk of framework/ops/head_loss.cpp: of every head, and their mixture.
+double logits_bytes(const RunConfig& config, const std::string& name, double tokens,
+                    const LanguageModel& model) {
+  const std::size_t heads = name == kHybridModel ? config.hybrid.components.size() : 1;
+  const double matrices = static_cast<double>(heads > 1 ? heads + 1 : 1);
+  const double row = 4.0 * matrices * static_cast<double>(model.vocabulary());
+  constexpr double kChunkBytes = 32 << 20;
+  const double most = std::max(heads > 1 ? 512.0 : 1024.0, kChunkBytes / row);
+  return row * std::min(tokens, most);
+}
+
 std::int64_t memory_of(const RunConfig& config, const StageConfig& stage, const std::string& name,
-                       const FamilyRegistry& families, const StageEstimate& estimate) {
-  const double tokens = static_cast<double>(stage.settings.micro_batch * stage.settings.sequence);
+                       const FamilyRegistry& families, const LanguageModel& model,
+                       const StageEstimate& estimate) {
+  constexpr std::int64_t kFitRows = 8;  // fit_projectors takes so many sequences at a time
+  const std::int64_t rows = stage.trains() ? stage.settings.micro_batch : kFitRows;
+  const double tokens = static_cast<double>(rows * stage.settings.sequence);
   const double activations =
       4.0 * tokens * layers_times_width(config, name, families) * floats_per_width(stage);
-  // Weights; gradient and two moments of what trains, and in bf16 its values in fp32 too.
+  // Weights; gradient and two moments of what trains, in bf16 its values in fp32 too, and values
+  // and moments again while a checkpoint is written.
   const bool half = stage.settings.precision == Precision::kBf16;
   const double stored = (half ? 2.0 : 4.0) * static_cast<double>(estimate.parameters);
-  const double slots = stage.trains() ? (half ? 16.0 : 12.0) : 0.0;
+  const double slots = stage.trains() ? (half ? 28.0 : 24.0) : 0.0;
   const double weights = stored + slots * static_cast<double>(estimate.trainable);
-  return kProcessBytes + static_cast<std::int64_t>(weights + activations);
+  const double logits = stage.trains() ? logits_bytes(config, name, tokens, model) : 0.0;
+  return kProcessBytes + static_cast<std::int64_t>(weights + activations + logits);
 }
 
 }  // namespace
@@ -132,11 +148,11 @@ std::optional<StageEstimate> estimate_stage(const RunConfig& config, const Stage
       const auto part = estimate_stage(config, config.stage(other), families);
       if (part) estimate.flops += part->flops;
     }
-    estimate.memory = memory_of(config, stage, name, families, estimate);
+    estimate.memory = memory_of(config, stage, name, families, *model, estimate);
   } else if (stage.kind == StageKind::kFitProjectors) {
     estimate.flops = static_cast<double>(planned_tokens(config, stage)) *
                      model->forward_flops_per_token(stage.settings.sequence);
-    estimate.memory = memory_of(config, stage, name, families, estimate);
+    estimate.memory = memory_of(config, stage, name, families, *model, estimate);
   }
   return estimate;
 }
