@@ -28,7 +28,7 @@ def load(folder):
 
 
 def compare_logits(ours, theirs):
-    """Largest difference over finite logits. Ids that theirs masks with -inf are masked or absent in ours."""
+    """Largest difference over finite logits, per position. Ids that theirs masks with -inf are masked or absent in ours."""
     if ours.shape[-1] < theirs.shape[-1] and bool(torch.isneginf(theirs[..., ours.shape[-1]:]).all()):
         theirs = theirs[..., :ours.shape[-1]]
     if ours.shape != theirs.shape:
@@ -36,7 +36,8 @@ def compare_logits(ours, theirs):
     finite = torch.isfinite(theirs)
     if not torch.equal(finite, torch.isfinite(ours)):
         raise SystemExit("logits are infinite or NaN at different places")
-    return float((ours[finite] - theirs[finite]).abs().max()), float(theirs[finite].std())
+    difference = torch.where(finite, (ours - theirs).abs(), torch.zeros(())).amax(-1)
+    return difference, float(theirs[finite].std())
 
 
 def mean_loss(logits, ids):
@@ -62,6 +63,9 @@ def main():
     parser.add_argument("--logits", type=pathlib.Path, required=True, help="safetensors with one tensor, logits")
     parser.add_argument("--loss", type=pathlib.Path, help="JSON that `peryton score` printed, with a key loss")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="of logits, absolute (default 1e-4)")
+    parser.add_argument("--rounding-ties", type=float, default=0.0, metavar="SHARE",
+                        help="of positions that may differ by more, up to 1%% of the logits' spread: a ternary layer "
+                             "rounds activations to 8 bits, and a value on a border falls on either side (default 0)")
     parser.add_argument("--new-tokens", type=int, default=16, help="0: leave generate() out")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
@@ -70,9 +74,12 @@ def main():
     with torch.no_grad():
         model = load(arguments.folder)
         theirs = model(ids).logits
-        worst, spread = compare_logits(ours, theirs)
-        result = {"logits_max_difference": worst, "logits_std": spread, "loss": mean_loss(theirs, ids)}
-        good = worst <= arguments.tolerance
+        difference, spread = compare_logits(ours, theirs)
+        beyond = int((difference > arguments.tolerance).sum())
+        result = {"logits_max_difference": float(difference.max()), "positions_beyond_tolerance": beyond,
+                  "logits_std": spread, "loss": mean_loss(theirs, ids)}
+        good = beyond <= arguments.rounding_ties * difference.numel() and float(difference.max()) <= 0.01 * spread
+        good = good or beyond == 0
         if arguments.loss:
             result["loss_difference"] = abs(result["loss"] - json.loads(arguments.loss.read_text())["loss"])
             good = good and result["loss_difference"] <= arguments.tolerance
