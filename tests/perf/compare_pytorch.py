@@ -139,16 +139,27 @@ def print_frozen(results):
     print(f"| all trained / frozen | time {times:.2f} | FLOP {flops:.2f} | {times / flops:.0%} (at least 90 %) |")
 
 
-def compare_losses(options, python):
-    """Loss after 200 steps with bfloat16 weights and with float32."""
-    losses = {}
-    for row in ("step", "bf16"):
-        worker = Worker(our_command(row, options, options.work / "ours.safetensors"), options.work)
+def losses_of(row, options):
+    """The loss of each of 200 steps, one a line; what a file of an earlier run holds already is not run again."""
+    kept = options.work / f"losses_{row}.txt"
+    if kept.exists() and len(kept.read_text().split()) == 200:
+        return [float(line) for line in kept.read_text().split()]
+    worker = Worker(our_command(row, options, options.work / "ours.safetensors"), options.work)
+    losses = [worker.first["loss"]]
+    with kept.open("w", encoding="utf-8") as file:
+        print(losses[0], file=file, flush=True)
         for _ in range(199):
-            losses[row] = worker.ask("step")["loss"]
-        worker.close()
-    print(f"| loss after 200 steps | fp32 {losses['step']:.4f} | bf16 {losses['bf16']:.4f} | "
-          f"{abs(losses['bf16'] / losses['step'] - 1):.2%} apart (at most 1 %) |")
+            losses.append(worker.ask("step")["loss"])
+            print(losses[-1], file=file, flush=True)
+    worker.close()
+    return losses
+
+
+def compare_losses(options):
+    """Loss after 200 steps with bfloat16 weights and with float32."""
+    exact, rounded = losses_of("step", options)[-1], losses_of("bf16", options)[-1]
+    print(f"| loss after 200 steps | fp32 {exact:.4f} | bf16 {rounded:.4f} | "
+          f"{abs(rounded / exact - 1):.2%} apart (at most 1 %) |")
 
 
 def main():
@@ -175,7 +186,7 @@ def main():
     results = {}
     for row in options.rows.split(","):
         if row == "losses":
-            compare_losses(options, python)
+            compare_losses(options)
             continue
         results[row] = time_row(row, options, python)
         print_row(row, results[row])
