@@ -1,5 +1,4 @@
-// Blocked attention for float: GEMMs on blocks of queries and keys, vector code for what is between
-// them.
+// Vector code for what lies between the products of blocked attention.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
@@ -62,7 +61,7 @@ void zero_outside(float* row, std::int64_t begin, std::int64_t end, std::int64_t
 
 void soften(const SoftmaxBlock& block) {
   for (std::int64_t r = 0; r < block.rows; ++r) {
-    float* scores = block.scores + r * block.keys;
+    float* scores = block.scores + r * block.stride;
     const auto [begin, end] = block.visible[r];
     zero_outside(scores, begin, end, block.keys);
     if (begin == end) continue;
@@ -87,24 +86,37 @@ void divide_by_sum(const SoftmaxBlock& block) {
   }
 }
 
-// scores -> P, d_probabilities -> scale * P (dP - D).
+// scores -> P, d_scores -> scale * P (dP - D), a key's queries after another.
 void soften_backward(const SoftmaxGradientBlock& block) {
   const FloatTag d;
   const auto scale = hn::Set(d, block.scale);
-  for (std::int64_t r = 0; r < block.rows; ++r) {
-    float* scores = block.scores + r * block.keys;
-    float* d_scores = block.d_scores + r * block.keys;
-    const auto [begin, end] = block.visible[r];
-    zero_outside(scores, begin, end, block.keys);
-    zero_outside(d_scores, begin, end, block.keys);
-    const auto minus = hn::Set(d, -block.log_sum[r]), shared = hn::Set(d, block.shared[r]);
-    for (std::int64_t j = begin; j < end; j += static_cast<std::int64_t>(hn::Lanes(d))) {
-      const std::size_t left = static_cast<std::size_t>(end - j);
-      const auto p = hn::Exp(d, hn::MulAdd(load_lanes(scores + j, left), scale, minus));
-      const auto d_p = hn::Sub(load_lanes(d_scores + j, left), shared);
-      store_lanes(p, scores + j, left);
-      store_lanes(hn::Mul(hn::Mul(p, scale), d_p), d_scores + j, left);
+  for (std::int64_t j = 0; j < block.keys; ++j) {
+    float* scores = block.scores + j * block.stride;
+    float* d_scores = block.d_scores + j * block.stride;
+    const auto [begin, end] = block.visible[j];
+    zero_outside(scores, begin, end, block.rows);
+    zero_outside(d_scores, begin, end, block.rows);
+    for (std::int64_t r = begin; r < end; r += static_cast<std::int64_t>(hn::Lanes(d))) {
+      const std::size_t left = static_cast<std::size_t>(end - r);
+      const auto log_sum = load_lanes(block.log_sum + r, left);
+      const auto p = hn::Exp(d, hn::MulSub(load_lanes(scores + r, left), scale, log_sum));
+      const auto d_p = hn::Sub(load_lanes(d_scores + r, left), load_lanes(block.shared + r, left));
+      store_lanes(p, scores + r, left);
+      store_lanes(hn::Mul(hn::Mul(p, scale), d_p), d_scores + r, left);
     }
+  }
+}
+
+void add_weighted(const float* weights, std::int64_t count, const float* rows, std::int64_t stride,
+                  float* output, std::int64_t width) {
+  const FloatTag d;
+  for (std::int64_t i = 0; i < width; i += static_cast<std::int64_t>(hn::Lanes(d))) {
+    const std::size_t left = static_cast<std::size_t>(width - i);
+    auto sum = load_lanes(output + i, left);
+    for (std::int64_t j = 0; j < count; ++j) {
+      sum = hn::MulAdd(hn::Set(d, weights[j]), load_lanes(rows + j * stride + i, left), sum);
+    }
+    store_lanes(sum, output + i, left);
   }
 }
 
@@ -128,6 +140,7 @@ HWY_EXPORT(soften);
 HWY_EXPORT(divide_by_sum);
 HWY_EXPORT(soften_backward);
 HWY_EXPORT(dot_rows);
+HWY_EXPORT(add_weighted);
 
 void soften_block(const SoftmaxBlock& block) { HWY_DYNAMIC_DISPATCH(soften)(block); }
 void divide_block_by_sum(const SoftmaxBlock& block) { HWY_DYNAMIC_DISPATCH(divide_by_sum)(block); }
@@ -136,6 +149,10 @@ void soften_block_backward(const SoftmaxGradientBlock& block) {
 }
 float dot_of_rows(const float* a, const float* b, std::int64_t width) {
   return HWY_DYNAMIC_DISPATCH(dot_rows)(a, b, width);
+}
+void add_weighted_rows(const float* weights, std::int64_t count, const float* rows,
+                       std::int64_t stride, float* output, std::int64_t width) {
+  HWY_DYNAMIC_DISPATCH(add_weighted)(weights, count, rows, stride, output, width);
 }
 
 }  // namespace peryton::kernels

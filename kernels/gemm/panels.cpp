@@ -106,10 +106,11 @@ void MultiplyEdge(const PanelProduct& p, const float* a, const float* b, const f
 // A panel of B stays in the first-level cache while the panels of A pass.
 template <bool kPacked>
 void MultiplyAll(const PanelProduct& p) {
+  const std::int64_t depth = p.b_depth == 0 ? p.k : p.b_depth;
   for (std::int64_t j = 0; j < p.n; j += kColumns) {
     const std::int64_t columns = std::min(kColumns, p.n - j);
     const float* bias = p.bias != nullptr ? p.bias + j : nullptr;
-    const float* b = p.b + j * p.k;
+    const float* b = p.b + j * depth;
     for (std::int64_t i = 0; i < p.m; i += kRows) {
       const std::int64_t rows = std::min<std::int64_t>(kRows, p.m - i);
       const float* a = p.a + i * (kPacked ? p.k : p.a_stride);

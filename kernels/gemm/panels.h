@@ -17,9 +17,9 @@ constexpr PanelShape kLargestPanel = {12, 32};
 
 PanelShape panel_shape();
 
-// C[m, n] = alpha * A B + beta * C [+ bias[n]]; `b` is consecutive panels of depth k, and so is `a`
-// if a_stride is 0. Otherwise `a` is row-major as it is, its rows a_stride elements apart, and m a
-// multiple of a panel's rows.
+// C[m, n] = alpha * A B + beta * C [+ bias[n]]; `b` is consecutive panels, and so is `a`, of depth
+// k, if a_stride is 0. Otherwise `a` is row-major as it is, its rows a_stride elements apart, and m
+// a multiple of a panel's rows.
 struct PanelProduct {
   const float* a;
   std::int64_t a_stride;
@@ -29,8 +29,13 @@ struct PanelProduct {
   const float* bias;  // or null
   float* c;
   std::int64_t ldc;
+  std::int64_t b_depth = 0;  // with which the panels of B were packed, if that is more than k
 };
 
 void multiply_panels(const PanelProduct& product);
+
+// The same for row-major A with any number of rows: what does not fill a panel is packed into
+// `scratch`, kLargestPanel.rows * k elements.
+void multiply_rows(PanelProduct product, float* scratch);
 
 }  // namespace peryton::kernels::cpu

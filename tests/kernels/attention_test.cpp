@@ -134,7 +134,7 @@ TEST(AttentionKernel, Documents) {
 }
 
 TEST(AttentionKernel, Past) {
-  for (const std::int64_t queries : {1, 70}) {
+  for (const std::int64_t queries : {1, 5, 70}) {
     AttentionShape shape = shape_of(2, queries, 4, 2, 16);
     shape.past = 290;
     compare(shape);
