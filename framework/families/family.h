@@ -78,6 +78,9 @@ class Component {
   virtual HeadTerm head_term(const ForwardContext& context, const Variable& hidden) {
     return {hidden, context.tape.parameter(*head())};
   }
+  // Whether head_term() gives the hidden states and head() themselves. Components with one table
+  // then have one product in a loss; a head that does more overrides both.
+  virtual bool head_only_multiplies() const { return true; }
   // The head as the linear map that it is, or nearly is, on final hidden states: [vocabulary,
   // width]. May share memory with the parameter.
   virtual Tensor head_matrix(const kernels::Context& /*context*/) { return head()->holder().value; }
@@ -101,9 +104,10 @@ class Component {
 
   // Hugging Face config.json that load() of transformers reads back to the same model.
   virtual nlohmann::json config() const = 0;
-  // Matrix multiply-adds x 2 per token of blocks [first, last) forward, at a context of `length`.
-  virtual double block_flops_per_token(std::int64_t first, std::int64_t last,
-                                       std::int64_t length) const = 0;
+  // Multiply-adds x 2 per token of the attention, scans and convolutions of blocks [first, last)
+  // forward, at a context of `length`. Those of matrices follow from the parameters: see flops.h.
+  virtual double mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                        std::int64_t length) const = 0;
 };
 
 class Family {

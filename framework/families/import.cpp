@@ -197,10 +197,8 @@ LoadedComponent open_component(const ModelFolder& folder, const FamilyRegistry& 
   LoadedComponent loaded;
   loaded.component = family.make(folder.config(), where, load ? load->dtype : DType::kBFloat16);
   if (load != nullptr && load->fresh_vocabulary > 0) {
-    nlohmann::json config = loaded.component->config();
-    config["vocab_size"] = load->fresh_vocabulary;
-    config["tie_word_embeddings"] = true;
-    loaded.component = family.make(config, where, load->dtype);
+    loaded.component =
+        over_vocabulary(*loaded.component, family, load->fresh_vocabulary, where, load->dtype);
   }
   load_weights(folder, family, *loaded.component, load);
   if (load != nullptr) loaded.component->check_values(folder.path().string());
@@ -211,6 +209,15 @@ LoadedComponent open_component(const ModelFolder& folder, const FamilyRegistry& 
 }
 
 }  // namespace
+
+std::unique_ptr<Component> over_vocabulary(const Component& component, const Family& family,
+                                           std::int64_t vocabulary, const std::string& where,
+                                           DType dtype) {
+  nlohmann::json config = component.config();
+  config["vocab_size"] = vocabulary;
+  config["tie_word_embeddings"] = true;
+  return family.make(config, where, dtype);
+}
 
 LoadedComponent load_component(const std::filesystem::path& path, const FamilyRegistry& registry,
                                const ComponentLoad& load) {

@@ -48,6 +48,11 @@ inline LoadedComponent load_component(const std::filesystem::path& folder,
 LoadedComponent describe_component(const std::filesystem::path& folder,
                                    const FamilyRegistry& registry);
 
+// `component`, of this family, over another vocabulary, its head tied to its embedding: no values.
+std::unique_ptr<Component> over_vocabulary(const Component& component, const Family& family,
+                                           std::int64_t vocabulary, const std::string& where,
+                                           DType dtype);
+
 // Writes config.json and model.safetensors (a tied head is left out), and copies tokenizer.json and
 // the files beside it that transformers reads with it. transformers loads the folder to the same
 // model.

@@ -26,6 +26,12 @@ bool takes_part(const Variable& alpha, std::int64_t k) {
   return alpha.needs_gradient() || entry(alpha, k) != 0;
 }
 
+// Whether this component's hidden states pass its projector, under coefficients of the gate.
+bool projects_input(const Variable& coefficients) { return takes_part(coefficients, 0); }
+bool projects_output(const Variable& coefficients, std::int64_t k) {
+  return takes_part(coefficients, 2 * k);
+}
+
 }  // namespace
 
 struct HybridModel::State final : ModelState {
@@ -42,6 +48,10 @@ struct HybridModel::Pass {
 
   ForwardContext context(Tape& on, std::int64_t k) const {
     return {on, batch, state ? state->components[static_cast<std::size_t>(k)].get() : nullptr};
+  }
+  SegmentAlpha of_segment(std::size_t i) const {
+    return {i > 0 ? alpha[i - 1] : Variable(), alpha[i],
+            i + 1 < alpha.size() ? alpha[i + 1] : Variable()};
   }
 };
 
@@ -115,7 +125,7 @@ Variable HybridModel::run_component(Tape& tape, Pass& pass, std::int64_t segment
   const ForwardContext context = pass.context(tape, k);
   const Variable c = input_coefficients(tape, options_.gate, alpha, k);
   Variable u;
-  if (!c.needs_gradient() && entry(c, 0) == 0) {
+  if (!projects_input(c)) {
     u = weighted_sum(tape, {h}, tape.constant(from_doubles({entry(c, 1)}, c.dtype())),
                      component.shape().width);
   } else {
@@ -136,12 +146,11 @@ Variable HybridModel::run_segment(Tape& tape, Pass& pass, std::int64_t segment,
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
     if (!takes_part(alpha.here, k)) continue;
     const Variable v = run_component(tape, pass, segment, k, alpha, h);
-    const bool projects = c.needs_gradient() || entry(c, 2 * k) != 0;
-    if (projects) {
+    if (projects_output(c, k)) {
       terms.push_back(output_projector(segment, k)(tape, v));
       weights.push_back(entry(c, 2 * k));
     }
-    if (c.needs_gradient() || entry(c, 2 * k + 1) != 0) {
+    if (takes_part(c, 2 * k + 1)) {
       terms.push_back(v);
       weights.push_back(entry(c, 2 * k + 1));
     }
@@ -151,15 +160,17 @@ Variable HybridModel::run_segment(Tape& tape, Pass& pass, std::int64_t segment,
   return weighted_sum(tape, terms, coefficients, width_);
 }
 
-Variable HybridModel::hidden(Pass& pass) {
+void HybridModel::realise_alpha(Pass& pass) const {
   for (std::int64_t i = 0; i < segments(); ++i) {
     pass.alpha.push_back(alpha_.realise(pass.tape, i, pass.step));
   }
+}
+
+Variable HybridModel::hidden(Pass& pass) {
+  realise_alpha(pass);
   Variable h = embed(pass);
   for (std::int64_t i = 0; i < segments(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    const SegmentAlpha alpha{i > 0 ? pass.alpha[at - 1] : Variable(), pass.alpha[at],
-                             i + 1 < segments() ? pass.alpha[at + 1] : Variable()};
+    const SegmentAlpha alpha = pass.of_segment(static_cast<std::size_t>(i));
     if (!pass.recompute) {
       h = run_segment(pass.tape, pass, i, alpha, h);
       continue;
@@ -181,8 +192,12 @@ Variable HybridModel::hidden(Pass& pass) {
   return h;
 }
 
+const Variable& HybridModel::head_alpha(const Pass& pass) const {
+  return options_.released_code ? pass.alpha.front() : pass.alpha.back();
+}
+
 Variable HybridModel::mix_heads(Pass& pass, const Variable& h, const HeadVisit& visit) {
-  const Variable& alpha = options_.released_code ? pass.alpha.front() : pass.alpha.back();
+  const Variable& alpha = head_alpha(pass);
   std::vector<double> weights;
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
     if (!takes_part(alpha, k)) continue;
@@ -228,27 +243,50 @@ std::unique_ptr<ModelState> HybridModel::make_state(std::int64_t rows, std::int6
   return state;
 }
 
-bool HybridModel::used(std::int64_t segment, std::int64_t k) const {
+ForwardFlops HybridModel::segment_flops(Tape& tape, const Pass& pass, std::int64_t segment,
+                                        std::int64_t length) const {
   const auto i = static_cast<std::size_t>(segment);
-  return alpha_.parameters()[i]->trainable || alpha_.values()[i][static_cast<std::size_t>(k)] != 0;
+  const SegmentAlpha alpha = pass.of_segment(i);
+  const Variable out = output_coefficients(tape, options_.gate, alpha);
+  ForwardFlops flops;
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    if (!takes_part(alpha.here, k)) continue;
+    const auto& cuts = boundaries(k);
+    flops += block_flops_per_token(*parts_[static_cast<std::size_t>(k)].component, cuts[i],
+                                   cuts[i + 1], length);
+    if (projects_input(input_coefficients(tape, options_.gate, alpha, k))) {
+      flops += inputs_[index(segment, k)].flops_per_token();
+    }
+    if (projects_output(out, k)) flops += outputs_[index(segment, k)].flops_per_token();
+  }
+  return flops;
 }
 
-double HybridModel::forward_flops_per_token(std::int64_t length) const {
-  double total = 0;
+ForwardFlops HybridModel::head_flops(const Variable& alpha) const {
+  ForwardFlops flops;
+  std::vector<const Parameter*> shared;  // what heads have multiplied h itself with
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
-    const Component& component = *parts_[static_cast<std::size_t>(k)].component;
-    const auto& cuts = boundaries(k);
-    for (std::int64_t i = 0; i < segments(); ++i) {
-      if (!used(i, k)) continue;
-      const auto at = static_cast<std::size_t>(i);
-      total += component.block_flops_per_token(cuts[at], cuts[at + 1], length) +
-               inputs_[index(i, k)].flops_per_token() + outputs_[index(i, k)].flops_per_token();
+    if (!takes_part(alpha, k)) continue;
+    Component& component = *parts_[static_cast<std::size_t>(k)].component;
+    const std::int64_t width = component.shape().width;
+    Parameter& matrix = component.head()->holder();
+    if (width == width_ && component.head_only_multiplies()) {
+      if (std::ranges::find(shared, &matrix) != shared.end()) continue;
+      shared.push_back(&matrix);
     }
-    const std::int64_t head_segment = options_.released_code ? 0 : segments() - 1;
-    if (used(head_segment, k))
-      total += 2.0 * static_cast<double>(vocabulary_ * component.shape().width);
+    flops.add_product(matrix, vocabulary_ * width);
   }
-  return total;
+  return flops;
+}
+
+ForwardFlops HybridModel::forward_flops_per_token(std::int64_t length) const {
+  Tape tape({});  // for alpha alone: records, so that what trains counts whatever its value
+  const TokenBatch nothing;
+  Pass pass{tape, nothing, nullptr, -1, false, {}};
+  realise_alpha(pass);
+  ForwardFlops flops = head_flops(head_alpha(pass));
+  for (std::int64_t i = 0; i < segments(); ++i) flops += segment_flops(tape, pass, i, length);
+  return flops;
 }
 
 void HybridModel::initialise_projectors(ProjectorStart start, std::uint64_t seed) {

@@ -49,7 +49,7 @@ class HybridModel final : public LanguageModel {
   HeadLoss loss(Tape& tape, const LossRequest& request) override;
   Tensor logits(Tape& tape, const TokenBatch& batch, ModelState* state) override;
   std::unique_ptr<ModelState> make_state(std::int64_t rows, std::int64_t capacity) override;
-  double forward_flops_per_token(std::int64_t length) const override;
+  ForwardFlops forward_flops_per_token(std::int64_t length) const override;
   void pack_frozen(const Component::KeepValue& keep) override {
     for (const HybridPart& part : parts_) part.component->pack_frozen(keep);
   }
@@ -90,7 +90,11 @@ class HybridModel final : public LanguageModel {
   // Visits every component of the head mix with the state it reads; returns the coefficients.
   using HeadVisit = std::function<void(Component&, const ForwardContext&, const Variable&)>;
   Variable mix_heads(Pass& pass, const Variable& h, const HeadVisit& visit);
-  bool used(std::int64_t segment, std::int64_t k) const;  // by a forward of the present alpha
+  void realise_alpha(Pass& pass) const;
+  const Variable& head_alpha(const Pass& pass) const;
+  ForwardFlops segment_flops(Tape& tape, const Pass& pass, std::int64_t segment,
+                             std::int64_t length) const;
+  ForwardFlops head_flops(const Variable& alpha) const;
 
   std::vector<HybridPart> parts_;
   ArchitectureWeights alpha_;

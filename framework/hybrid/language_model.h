@@ -8,6 +8,7 @@
 
 #include "framework/core/parameter.h"
 #include "framework/families/family.h"
+#include "framework/families/flops.h"
 #include "framework/ops/head_loss.h"
 
 namespace peryton {
@@ -41,18 +42,14 @@ class LanguageModel {
   // tokens are in it).
   virtual Tensor logits(Tape& tape, const TokenBatch& batch, ModelState* state = nullptr) = 0;
   virtual std::unique_ptr<ModelState> make_state(std::int64_t rows, std::int64_t capacity) = 0;
-  // Multiply-adds x 2 per token, forward, at a context of `length` tokens. Components that a fixed
-  // alpha leaves out do not count.
-  virtual double forward_flops_per_token(std::int64_t length) const = 0;
+  // Per token, at a context of `length` tokens. What a fixed alpha leaves out does not count, and
+  // heads that share a table and so a product count once.
+  virtual ForwardFlops forward_flops_per_token(std::int64_t length) const = 0;
   // Component::pack_frozen of every component.
   virtual void pack_frozen(const Component::KeepValue& keep) = 0;
   // Realised alpha without noise, [segment][component]; empty for a component alone.
   virtual std::vector<std::vector<double>> alpha() const { return {}; }
 };
-
-// Forward, plus the gradient of activations, plus that of trainable weights: 2 F (1 + share of F
-// whose weights train / 2). Frozen weights cost two thirds of trained ones.
-double training_flops_per_token(const LanguageModel& model, std::int64_t length);
 
 // Elements of the parameters; only the trainable ones if asked.
 std::int64_t parameter_count(const LanguageModel& model, bool trainable_only = false);

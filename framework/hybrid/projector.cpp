@@ -107,9 +107,12 @@ std::vector<ParameterPtr> Projector::parameters() const {
   return list;
 }
 
-double Projector::flops_per_token() const {
-  const auto from = static_cast<double>(from_), to = static_cast<double>(to_);
-  return has_one_layer() ? 2 * from * to : 2 * from * (from + to);
+ForwardFlops Projector::flops_per_token() const {
+  ForwardFlops flops;
+  for (const ParameterPtr& parameter : parameters()) {
+    if (parameter->value.rank() == 2) flops.add_product(*parameter, parameter->value.elements());
+  }
+  return flops;
 }
 
 }  // namespace peryton

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/families/flops.h"
 #include "framework/nn/linear.h"
 
 namespace peryton {
@@ -40,7 +41,7 @@ class Projector {
   std::vector<ParameterPtr> parameters() const;
   std::int64_t from() const { return from_; }
   std::int64_t to() const { return to_; }
-  double flops_per_token() const;
+  ForwardFlops flops_per_token() const;
 
  private:
   bool skips() const {

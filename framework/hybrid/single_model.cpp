@@ -51,10 +51,11 @@ std::unique_ptr<ModelState> SingleModel::make_state(std::int64_t rows, std::int6
   return state;
 }
 
-double SingleModel::forward_flops_per_token(std::int64_t length) const {
+ForwardFlops SingleModel::forward_flops_per_token(std::int64_t length) const {
   const ComponentShape& shape = component_->shape();
-  return component_->block_flops_per_token(0, shape.blocks, length) +
-         2.0 * static_cast<double>(vocabulary_ * shape.width);
+  ForwardFlops flops = block_flops_per_token(*component_, 0, shape.blocks, length);
+  flops.add_product(*component_->head(), vocabulary_ * shape.width);
+  return flops;
 }
 
 }  // namespace peryton

@@ -16,7 +16,7 @@ class SingleModel final : public LanguageModel {
   HeadLoss loss(Tape& tape, const LossRequest& request) override;
   Tensor logits(Tape& tape, const TokenBatch& batch, ModelState* state) override;
   std::unique_ptr<ModelState> make_state(std::int64_t rows, std::int64_t capacity) override;
-  double forward_flops_per_token(std::int64_t length) const override;
+  ForwardFlops forward_flops_per_token(std::int64_t length) const override;
   void pack_frozen(const Component::KeepValue& keep) override { component_->pack_frozen(keep); }
 
   // Another softmax width, at most the component's own vocabulary.

@@ -21,7 +21,7 @@ std::int64_t stage_steps(const StageContext& context, const LanguageModel& model
     }
     steps = budget.match == MatchBy::kTokens
                 ? tokens / per_step
-                : flops / (per_step * training_flops_per_token(model, settings.sequence));
+                : flops / (per_step * model.forward_flops_per_token(settings.sequence).training());
   }
   return std::max<std::int64_t>(1, std::llround(steps));
 }

@@ -61,7 +61,7 @@ ScoredModel score(StageContext& context, const FamilyRegistry& registry, const E
   const auto length = context.stage.settings.sequence;
   ScoredModel scored;
   scored.parameters = parameter_count(*stored.model);
-  scored.flops_per_token = stored.model->forward_flops_per_token(length);
+  scored.flops_per_token = stored.model->forward_flops_per_token(length).total();
   scored.alpha = stored.model->alpha();
   if (!is_component(context, name)) add_training(context, name, scored);
   scored.nll = target_nll(*stored.model, rows, context.stage.evaluate.tokens / length,

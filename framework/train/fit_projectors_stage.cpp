@@ -76,7 +76,7 @@ StageResult run_fit_projectors_stage(StageContext& context) {
   result.tokens = rows_to_collect(context.stage) * context.stage.settings.sequence;
   // Every component runs forward once; the regressions are small beside it.
   result.flops = static_cast<double>(result.tokens) *
-                 stored.model->forward_flops_per_token(context.stage.settings.sequence);
+                 stored.model->forward_flops_per_token(context.stage.settings.sequence).total();
   result.peak_memory_bytes = static_cast<std::uint64_t>(peak_resident_bytes());
   result.outputs = {"model"};
   if (context.world.rank() == 0) save_model(stored, context.stage_folder / "model");

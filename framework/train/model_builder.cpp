@@ -44,14 +44,24 @@ bool trains_alpha(const StageConfig& stage) {
   return std::ranges::find(stage.train, "alpha") != stage.train.end();
 }
 
-// alpha as this stage wants it; a stage that does not train it holds it fixed.
-void apply_alpha(const StageContext& context, HybridModel& hybrid) {
-  AlphaConfig config = context.stage.alpha.value_or(AlphaConfig{});
-  if (!trains_alpha(context.stage)) config.method = AlphaMethod::kFixed;
-  const DType dtype = hybrid.options().dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
-  hybrid.set_alpha(ArchitectureWeights(parameterisation_of(config.method),
-                                       alpha_values(config, hybrid.segments(), hybrid.alpha()),
-                                       dtype, config.temperature, context.config.run.seed));
+DType alpha_dtype(DType dtype) {
+  return dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
+}
+
+ProjectorKind projector_kind(ProjectorVariant variant) {
+  switch (variant) {
+    case ProjectorVariant::kDefault:
+      return ProjectorKind::kAffine;
+    case ProjectorVariant::kLinear:
+      return ProjectorKind::kLinear;
+    case ProjectorVariant::kLinearSkip:
+      return ProjectorKind::kLinearSkip;
+    case ProjectorVariant::kTwoLayer:
+      return ProjectorKind::kTwoLayer;
+    case ProjectorVariant::kTwoLayerSkip:
+      return ProjectorKind::kTwoLayerSkip;
+  }
+  return ProjectorKind::kLinear;
 }
 
 void check_vocabulary(const StageContext& context, const Component& component,
@@ -80,20 +90,31 @@ StoredModel fresh_component(const StageContext& context, const FamilyRegistry& r
 
 }  // namespace
 
-ProjectorKind projector_kind(ProjectorVariant variant) {
-  switch (variant) {
-    case ProjectorVariant::kDefault:
-      return ProjectorKind::kAffine;
-    case ProjectorVariant::kLinear:
-      return ProjectorKind::kLinear;
-    case ProjectorVariant::kLinearSkip:
-      return ProjectorKind::kLinearSkip;
-    case ProjectorVariant::kTwoLayer:
-      return ProjectorKind::kTwoLayer;
-    case ProjectorVariant::kTwoLayerSkip:
-      return ProjectorKind::kTwoLayerSkip;
-  }
-  return ProjectorKind::kLinear;
+HybridOptions hybrid_options(const HybridConfig& config, std::int64_t vocabulary, DType dtype) {
+  return {.segments = config.segments,
+          .boundaries = {},
+          .width = config.width,
+          .gate = gate_of(config.gate),
+          .projectors = projector_kind(config.projectors),
+          .released_code = config.fidelity == Fidelity::kReleasedCode,
+          .vocabulary = vocabulary,
+          .dtype = dtype};
+}
+
+// A stage that does not train alpha holds it fixed.
+ArchitectureWeights stage_alpha(const RunConfig& config, const StageConfig& stage,
+                                const std::vector<std::vector<double>>& present, DType dtype) {
+  AlphaConfig alpha = stage.alpha.value_or(AlphaConfig{});
+  if (!trains_alpha(stage)) alpha.method = AlphaMethod::kFixed;
+  const auto segments = static_cast<std::int64_t>(present.size());
+  return ArchitectureWeights(parameterisation_of(alpha.method),
+                             alpha_values(alpha, segments, present), alpha_dtype(dtype),
+                             alpha.temperature, config.run.seed);
+}
+
+std::vector<std::vector<double>> initial_alpha(const HybridConfig& config) {
+  const auto components = static_cast<std::int64_t>(config.components.size());
+  return alpha_values(config.alpha, config.segments, uniform_alpha(config.segments, components));
 }
 
 nlohmann::json fresh_config(const ComponentConfig& component, const Family& family,
@@ -173,21 +194,10 @@ StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& regist
     }
     parts.push_back({name, std::move(loaded.component)});
   }
-  ArchitectureWeights alpha(
-      AlphaParameterisation::kFixed,
-      alpha_values(config.alpha, config.segments,
-                   uniform_alpha(config.segments, static_cast<std::int64_t>(parts.size()))),
-      dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32);
-  auto model = std::make_shared<HybridModel>(
-      std::move(parts), std::move(alpha),
-      HybridOptions{.segments = config.segments,
-                    .boundaries = {},
-                    .width = config.width,
-                    .gate = gate_of(config.gate),
-                    .projectors = projector_kind(config.projectors),
-                    .released_code = config.fidelity == Fidelity::kReleasedCode,
-                    .vocabulary = vocabulary,
-                    .dtype = dtype});
+  ArchitectureWeights alpha(AlphaParameterisation::kFixed, initial_alpha(config),
+                            alpha_dtype(dtype));
+  auto model = std::make_shared<HybridModel>(std::move(parts), std::move(alpha),
+                                             hybrid_options(config, vocabulary, dtype));
   model->initialise_projectors(projector_start(config.projector_init), context.config.run.seed);
   stored.hybrid = model.get();
   stored.model = std::move(model);
@@ -222,7 +232,9 @@ StoredModel build_model(const StageContext& context, const FamilyRegistry& regis
     check_vocabulary(context, stored.single->component(), name, vocabulary);
     stored.single->set_vocabulary(vocabulary);
   }
-  if (stored.hybrid != nullptr) apply_alpha(context, *stored.hybrid);
+  if (HybridModel* hybrid = stored.hybrid; hybrid != nullptr) {
+    hybrid->set_alpha(stage_alpha(context.config, stage, hybrid->alpha(), hybrid->options().dtype));
+  }
   return stored;
 }
 

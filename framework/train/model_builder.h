@@ -31,8 +31,14 @@ StoredModel build_model(const StageContext& context, const FamilyRegistry& regis
 StoredModel new_hybrid(const StageContext& context, const FamilyRegistry& registry, DType dtype,
                        std::int64_t vocabulary);
 
+// What the configuration says of a hybrid, and its alpha in a stage that starts from `present`.
+HybridOptions hybrid_options(const HybridConfig& config, std::int64_t vocabulary, DType dtype);
+ArchitectureWeights stage_alpha(const RunConfig& config, const StageConfig& stage,
+                                const std::vector<std::vector<double>>& present, DType dtype);
+// Of a new hybrid, before any stage sets it.
+std::vector<std::vector<double>> initial_alpha(const HybridConfig& config);
+
 ProjectorStart projector_start(ProjectorInit init);
-ProjectorKind projector_kind(ProjectorVariant variant);
 
 // Marks as trainable exactly the parameters of the stage's `train` groups. A group that the model
 // does not have is the user's error.

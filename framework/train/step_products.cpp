@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include "framework/families/flops.h"
 #include "framework/families/import.h"
-#include "framework/nn/parameter_list.h"
 #include "framework/train/model_builder.h"
 
 namespace peryton {
@@ -51,9 +51,8 @@ std::vector<StepProduct> step_products(const StageContext& context, const Family
     ++counts[{vocabulary, component->shape().width}];  // the head
     for (const ParameterPtr& parameter : component->parameters()) {
       const Tensor& value = parameter->value;
-      const bool matrix =
-          parameter->group == kComponents && value.rank() == 2 && value.dtype() != DType::kUInt8;
-      if (matrix) ++counts[{value.size(0), value.size(1)}];
+      if (is_block_matrix(*parameter) && value.dtype() != DType::kUInt8)
+        ++counts[{value.size(0), value.size(1)}];
     }
   }
   std::vector<StepProduct> products;

@@ -28,7 +28,8 @@ Trainer::Trainer(TrainerArgs args)
       optimiser_(arena_, optimiser_settings(args_.stage, args_.steps)),
       reducer_(arena_, args_.ranks),
       store_(args_.folder / "checkpoints", store_options(args_)),
-      flops_per_token_(training_flops_per_token(args_.model, args_.stage.settings.sequence)) {
+      flops_per_token_(
+          args_.model.forward_flops_per_token(args_.stage.settings.sequence).training()) {
   resume();
   if (args_.ranks.rank() != 0) return;
   metrics_ = open_metrics(args_.folder.string(), progress_.step);

@@ -7,6 +7,7 @@
 
 #include "framework/checkpoint/files.h"
 #include "framework/families/import.h"
+#include "framework/hybrid/fresh_tables.h"
 #include "framework/hybrid/hybrid_model.h"
 #include "framework/hybrid/single_model.h"
 #include "framework/train/machine.h"
@@ -28,40 +29,48 @@ std::int64_t vocabulary_of(const RunConfig& config) {
   return tokenizer.kind == TokenizerSettings::Kind::kByte ? 257 : 0;
 }
 
+// The component alone, or with the table that it has in the hybrid.
 std::shared_ptr<Component> shape_of(const RunConfig& config, const std::string& name,
-                                    const FamilyRegistry& families) {
+                                    const FamilyRegistry& families, bool in_hybrid) {
   const ComponentConfig& component = config.component(name);
+  if (component.pretrained() && !fs::exists(component.from)) return nullptr;
+  const std::int64_t vocabulary = vocabulary_of(config);
+  const Family* family = nullptr;
+  std::shared_ptr<Component> shape;
   if (component.pretrained()) {
-    if (!fs::exists(component.from)) return nullptr;
-    return describe_component(component.from, families).component;
+    LoadedComponent described = describe_component(component.from, families);
+    family = &families.by_name(described.family);
+    shape = std::move(described.component);
+  } else {
+    family = &families.by_name(component.family);
+    shape = family->make(fresh_config(component, *family, std::max<std::int64_t>(vocabulary, 257)),
+                         component.where, DType::kFloat32);
   }
-  const Family& family = families.by_name(component.family);
-  const std::int64_t vocabulary = std::max<std::int64_t>(vocabulary_of(config), 257);
-  return family.make(fresh_config(component, family, vocabulary), component.where, DType::kFloat32);
+  if (!in_hybrid || config.hybrid.embeddings == EmbeddingMode::kKeep) return shape;
+  const std::int64_t rows = vocabulary > 0 ? vocabulary : shape->shape().vocabulary;
+  return over_vocabulary(*shape, *family, rows, component.where, DType::kFloat32);
 }
 
-std::unique_ptr<LanguageModel> model_of(const RunConfig& config, const std::string& name,
-                                        const FamilyRegistry& families) {
+// alpha is the stage's if it sets one, else the run's first: what stages before find is not known.
+std::unique_ptr<LanguageModel> model_of(const RunConfig& config, const StageConfig& stage,
+                                        const std::string& name, const FamilyRegistry& families) {
   if (name != kHybridModel) {
-    auto component = shape_of(config, name, families);
+    auto component = shape_of(config, name, families, /*in_hybrid=*/false);
     if (!component) return nullptr;
-    const std::int64_t rows = component->shape().vocabulary;
-    return std::make_unique<SingleModel>(std::move(component), rows);
+    const std::int64_t rows = component->shape().vocabulary, tokens = vocabulary_of(config);
+    return std::make_unique<SingleModel>(std::move(component),
+                                         tokens > 0 ? std::min(tokens, rows) : rows);
   }
   std::vector<HybridPart> parts;
   for (const std::string& part : config.hybrid.components) {
-    parts.push_back({part, shape_of(config, part, families)});
+    parts.push_back({part, shape_of(config, part, families, /*in_hybrid=*/true)});
     if (!parts.back().component) return nullptr;
+    const bool shares = config.hybrid.embeddings == EmbeddingMode::kShared && parts.size() > 1;
+    if (shares) share_table(*parts.back().component, *parts.front().component);
   }
-  const auto uniform =
-      uniform_alpha(config.hybrid.segments, static_cast<std::int64_t>(parts.size()));
-  HybridOptions options;
-  options.segments = config.hybrid.segments;
-  options.width = config.hybrid.width;
-  options.projectors = projector_kind(config.hybrid.projectors);
   return std::make_unique<HybridModel>(
-      std::move(parts),
-      ArchitectureWeights(AlphaParameterisation::kFixed, uniform, DType::kFloat32), options);
+      std::move(parts), stage_alpha(config, stage, initial_alpha(config.hybrid), DType::kFloat32),
+      hybrid_options(config.hybrid, vocabulary_of(config), DType::kFloat32));
 }
 
 // Floats that one token leaves, per layer and unit of width, at the peak of a step: what the tape
@@ -80,7 +89,7 @@ double layers_times_width(const RunConfig& config, const std::string& name,
                           const FamilyRegistry& families) {
   double sum = 0;
   const auto add = [&](const std::string& part) {
-    const auto component = shape_of(config, part, families);
+    const auto component = shape_of(config, part, families, /*in_hybrid=*/false);
     if (!component) return;
     const ComponentShape& shape = component->shape();
     sum += static_cast<double>(shape.blocks * shape.width);
@@ -129,7 +138,7 @@ std::optional<StageEstimate> estimate_stage(const RunConfig& config, const Stage
   std::string name = stage.model;
   if (!stage.best_of.empty()) name = config.stage(stage.best_of.front()).model;
   if (name.empty()) return std::nullopt;
-  const auto model = model_of(config, name, families);
+  const auto model = model_of(config, stage, name, families);
   if (!model) return std::nullopt;
   for (const ParameterPtr& parameter : model->parameters()) {
     const auto& groups = stage.train;
@@ -142,7 +151,7 @@ std::optional<StageEstimate> estimate_stage(const RunConfig& config, const Stage
   if (stage.trains()) {
     const std::int64_t length = stage.settings.sequence;
     estimate.flops = static_cast<double>(planned_tokens(config, stage)) *
-                     training_flops_per_token(*model, length);
+                     model->forward_flops_per_token(length).training();
     for (const std::string& other :
          stage.budget.match == MatchBy::kFlops ? stage.budget.of : std::vector<std::string>{}) {
       const auto part = estimate_stage(config, config.stage(other), families);
@@ -151,7 +160,7 @@ std::optional<StageEstimate> estimate_stage(const RunConfig& config, const Stage
     estimate.memory = memory_of(config, stage, name, families, *model, estimate);
   } else if (stage.kind == StageKind::kFitProjectors) {
     estimate.flops = static_cast<double>(planned_tokens(config, stage)) *
-                     model->forward_flops_per_token(stage.settings.sequence);
+                     model->forward_flops_per_token(stage.settings.sequence).total();
     estimate.memory = memory_of(config, stage, name, families, *model, estimate);
   }
   return estimate;

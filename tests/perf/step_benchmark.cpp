@@ -15,6 +15,7 @@
 
 #include "framework/checkpoint/safetensors.h"
 #include "framework/comm/world.h"
+#include "framework/families/flops.h"
 #include "framework/families/import.h"
 #include "framework/ops/arithmetic.h"
 #include "framework/optim/adamw.h"
@@ -85,7 +86,7 @@ class HybridStep final : public Work {
     request_.targets = batch.load("targets");
     request_.scale = 1.0 / static_cast<double>(request_.targets.elements());
     request_.recompute = context.stage.settings.recompute;
-    flops_ = training_flops_per_token(*model_.model, request_.batch.length()) *
+    flops_ = model_.model->forward_flops_per_token(request_.batch.length()).training() *
              static_cast<double>(request_.targets.elements());
   }
   double gradients() override {
@@ -150,7 +151,7 @@ class BlockStep final : public Work {
     return list;
   }
   double flops() const override {
-    return 3 * component_->block_flops_per_token(0, 1, batch_.length()) *
+    return block_flops_per_token(*component_, 0, 1, batch_.length()).training() *
            static_cast<double>(batch_.ids.elements());
   }
 

@@ -103,14 +103,10 @@ void Bitnet::check_values(const std::string& where) const {
   for_layers([&](const Layer& layer) { layer.check_values(where); });
 }
 
-double Bitnet::block_flops_per_token(std::int64_t first, std::int64_t last,
-                                     std::int64_t length) const {
-  const Config& c = config_;
-  const auto width = static_cast<double>(c.width), mlp = static_cast<double>(c.mlp);
-  const auto shared = static_cast<double>(c.kv_heads * c.head_width);
-  const double dense = 2 * (2 * width * width + 2 * width * shared + 3 * width * mlp);
+double Bitnet::mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                      std::int64_t length) const {
   return static_cast<double>(last - first) *
-         (dense + attention_flops_per_token(c.width, length, /*window=*/0));
+         attention_flops_per_token(config_.width, length, /*window=*/0);
 }
 
 }  // namespace peryton::bitnet

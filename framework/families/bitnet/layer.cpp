@@ -26,7 +26,6 @@ Layer::Layer(ParameterList& list, const std::string& name, std::int64_t out, std
     bytes_ = list.add(name + ".weight", kComponents, {packed_rows(out), in}, DType::kUInt8);
     // All of it whatever the model's type: a rounded scale would be another model.
     scale_ = list.add(name + ".weight_scale", kComponents, {1}, DType::kFloat32);
-    bytes_->decays = false;
     return;
   }
   const BitLinearOptions options{.norm = false, .quantise = storage == Storage::kLatent};

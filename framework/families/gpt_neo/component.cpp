@@ -51,11 +51,9 @@ Variable GptNeo::final_norm(const ForwardContext& context, Variable hidden) {
   return final_norm_(context.tape, hidden);
 }
 
-double GptNeo::block_flops_per_token(std::int64_t first, std::int64_t last,
-                                     std::int64_t length) const {
-  const auto width = static_cast<double>(config_.width), mlp = static_cast<double>(config_.mlp);
-  const double dense = 2 * (4 * width * width + 2 * width * mlp);
-  double flops = static_cast<double>(last - first) * dense;
+double GptNeo::mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                      std::int64_t length) const {
+  double flops = 0;
   for (std::int64_t i = first; i < last; ++i) {
     flops += attention_flops_per_token(config_.width, length, config_.window_of(i));
   }

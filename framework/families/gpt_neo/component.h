@@ -28,8 +28,8 @@ class GptNeo : public Decoder {
   Variable embed(const ForwardContext& context) override;
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
   nlohmann::json config() const override { return write_config(config_); }
-  double block_flops_per_token(std::int64_t first, std::int64_t last,
-                               std::int64_t length) const override;
+  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 

@@ -55,12 +55,10 @@ Variable GptNeox::final_norm(const ForwardContext& context, Variable hidden) {
   return final_norm_(context.tape, hidden);
 }
 
-double GptNeox::block_flops_per_token(std::int64_t first, std::int64_t last,
-                                      std::int64_t length) const {
-  const auto width = static_cast<double>(config_.width), mlp = static_cast<double>(config_.mlp);
-  const double dense = 2 * (4 * width * width + 2 * width * mlp);
-  const double attention = attention_flops_per_token(config_.width, length, 0);
-  return static_cast<double>(last - first) * (dense + attention);
+double GptNeox::mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                       std::int64_t length) const {
+  return static_cast<double>(last - first) *
+         attention_flops_per_token(config_.width, length, /*window=*/0);
 }
 
 }  // namespace peryton::gpt_neox

@@ -62,13 +62,10 @@ Variable Llama::final_norm(const ForwardContext& context, Variable hidden) {
   return final_norm_(context.tape, hidden);
 }
 
-double Llama::block_flops_per_token(std::int64_t first, std::int64_t last,
-                                    std::int64_t length) const {
-  const Config& c = config_;
-  const std::int64_t weights =
-      c.width * (2 * c.query_columns() + 2 * c.key_columns()) + 3 * c.width * c.mlp;
-  const double attention = attention_flops_per_token(c.query_columns(), length, c.window);
-  return static_cast<double>(last - first) * (2 * static_cast<double>(weights) + attention);
+double Llama::mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                     std::int64_t length) const {
+  return static_cast<double>(last - first) *
+         attention_flops_per_token(config_.query_columns(), length, config_.window);
 }
 
 }  // namespace peryton::llama

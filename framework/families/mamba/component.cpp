@@ -68,13 +68,11 @@ SsmCarry Mamba::fresh_carry(DType dtype, std::int64_t rows) const {
           Tensor::zeros(dtype, {rows, c.state, c.inner})};
 }
 
-double Mamba::block_flops_per_token(std::int64_t first, std::int64_t last, std::int64_t) const {
+double Mamba::mixing_flops_per_token(std::int64_t first, std::int64_t last, std::int64_t) const {
   const Config& c = config_;
-  const std::int64_t dense =
-      c.width * 3 * c.inner + c.inner * (2 * c.rank + 2 * c.state) + c.conv * c.inner;
   // Decay and input of the state, and its sum into the output.
   const std::int64_t scan = 3 * c.inner * c.state;
-  return static_cast<double>(last - first) * 2 * static_cast<double>(dense + scan);
+  return static_cast<double>(last - first) * 2 * static_cast<double>(c.conv * c.inner + scan);
 }
 
 }  // namespace peryton::mamba

@@ -26,8 +26,8 @@ class Mamba : public SsmModel {
   Mamba(Config config, DType dtype);
 
   nlohmann::json config() const override { return write_config(config_); }
-  double block_flops_per_token(std::int64_t first, std::int64_t last,
-                               std::int64_t length) const override;
+  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 

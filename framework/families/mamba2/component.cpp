@@ -70,19 +70,17 @@ SsmCarry Mamba2::fresh_carry(DType dtype, std::int64_t rows) const {
           Tensor::zeros(dtype, {rows, c.heads, c.state, c.head_dim})};
 }
 
-double Mamba2::block_flops_per_token(std::int64_t first, std::int64_t last,
-                                     std::int64_t length) const {
+double Mamba2::mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                      std::int64_t length) const {
   const Config& c = config_;
   const auto chunk = static_cast<double>(std::min({c.chunk, kLongestChunk, length}));
   const auto product = [](std::int64_t a, std::int64_t b) {
     return 2.0 * static_cast<double>(a) * static_cast<double>(b);
   };
-  const double dense = product(c.width, c.projected()) + product(c.inner(), c.width) +
-                       product(c.conv, c.conv_channels());
   // Half of each chunk's tile of scores and weights is above the diagonal.
   const double inside = chunk * static_cast<double>(c.shared() + c.inner());
   const double states = 2.0 * product(c.inner(), c.state);
-  return static_cast<double>(last - first) * (dense + inside + states);
+  return static_cast<double>(last - first) * (product(c.conv, c.conv_channels()) + inside + states);
 }
 
 }  // namespace peryton::mamba2

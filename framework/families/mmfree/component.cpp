@@ -131,9 +131,8 @@ void Mmfree::pack_frozen(const KeepValue& keep) {
   if (!config_.tied) head_layer_.pack_frozen(keep);
 }
 
-double Mmfree::block_flops_per_token(std::int64_t first, std::int64_t last, std::int64_t) const {
-  const auto width = static_cast<double>(config_.width), mlp = static_cast<double>(config_.mlp);
-  return static_cast<double>(last - first) * 2 * (4 * width * width + 3 * width * mlp);
+double Mmfree::mixing_flops_per_token(std::int64_t, std::int64_t, std::int64_t) const {
+  return 0;  // its recurrence is element by element
 }
 
 }  // namespace peryton::mmfree

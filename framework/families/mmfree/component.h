@@ -38,12 +38,13 @@ class Mmfree : public BlockModel {
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
   Variable logits(const ForwardContext& context, Variable hidden) override;
   HeadTerm head_term(const ForwardContext& context, const Variable& hidden) override;
+  bool head_only_multiplies() const override { return false; }
   Tensor head_matrix(const kernels::Context& context) override;
   std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
   void pack_frozen(const KeepValue& keep) override;
   nlohmann::json config() const override { return write_config(config_); }
-  double block_flops_per_token(std::int64_t first, std::int64_t last,
-                               std::int64_t length) const override;
+  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 

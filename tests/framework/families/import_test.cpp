@@ -43,7 +43,7 @@ class ToyComponent final : public Component {
     return nullptr;
   }
   nlohmann::json config() const override { return config_; }
-  double block_flops_per_token(std::int64_t, std::int64_t, std::int64_t) const override {
+  double mixing_flops_per_token(std::int64_t, std::int64_t, std::int64_t) const override {
     return 0;
   }
 

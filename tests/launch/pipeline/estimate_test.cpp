@@ -47,6 +47,18 @@ TEST(Estimate, CostsFollowTheBudget) {
   EXPECT_GT(estimate(config({"train.sequence=512"}), "search").memory, two.memory);
 }
 
+TEST(Estimate, SharedTablesAreOneAndHaveOneHead) {
+  const std::vector<std::string> byte{"data.tokenizer=byte"};
+  const StageEstimate keep = estimate(config(byte), "search");
+  const StageEstimate shared =
+      estimate(config({byte.front(), "hybrid.embeddings=shared"}), "search");
+  const StageEstimate fresh = estimate(config({byte.front(), "hybrid.embeddings=fresh"}), "search");
+  EXPECT_EQ(fresh.parameters - shared.parameters, 257 * 32);
+  const double tokens = 2 * 4 * 32;
+  EXPECT_DOUBLE_EQ(fresh.flops - shared.flops, 2 * tokens * 2 * 257 * 32);
+  EXPECT_DOUBLE_EQ(keep.flops, fresh.flops);
+}
+
 TEST(Estimate, StagesWithoutAModel) {
   const RunConfig plan = config();
   EXPECT_FALSE(estimate_stage(plan, plan.stage("data"), all_families()).has_value());
