@@ -6,7 +6,7 @@
 #include <numbers>
 
 #include "framework/core/rng.h"
-#include "framework/train/batching.h"
+#include "framework/hybrid/batching.h"
 
 namespace peryton {
 namespace {

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "framework/data/prepare.h"
+#include "framework/hybrid/batching.h"
 #include "framework/search/projector_fit.h"
-#include "framework/train/batching.h"
 #include "framework/train/machine.h"
 #include "framework/train/model_builder.h"
 #include "framework/train/precision.h"

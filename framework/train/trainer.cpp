@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "framework/config/enum_names.h"
-#include "framework/train/batching.h"
+#include "framework/hybrid/batching.h"
 #include "framework/train/machine.h"
 #include "framework/train/optimiser_settings.h"
 #include "framework/train/validation.h"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "framework/train/batching.h"
+#include "framework/hybrid/batching.h"
 
 namespace peryton {
 

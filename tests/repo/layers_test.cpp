@@ -37,9 +37,8 @@ const std::map<std::string, Layers>& allowed_includes() {
     layers["families"] = with(engine, {"optim", "parallel", "checkpoint"});
     layers["hybrid"] = with(layers["families"], {"families", "config", "data"});
     layers["search"] = with(layers["hybrid"], {"hybrid"});
-    // The stages and what they score with sit side by side.
-    layers["train"] = with(layers["search"], {"search", "eval"});
-    layers["eval"] = with(layers["search"], {"search", "train"});
+    layers["eval"] = with(layers["search"], {"search"});
+    layers["train"] = with(layers["eval"], {"eval"});
     layers["launch"] = with(layers["train"], {"train"});
     return layers;
   }();

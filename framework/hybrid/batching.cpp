@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "framework/train/batching.h"
+#include "framework/hybrid/batching.h"
 
 #include <algorithm>
 
