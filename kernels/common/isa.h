@@ -17,6 +17,11 @@ std::string cap_isa_from_environment();
 // hwy::SupportedTargets() itself: it forgets the cap.
 std::int64_t supported_targets();
 
+// Of x86 targets those whose registers the system keeps when it switches threads, by the bits of
+// extended control register 0 (Intel SDM volume 1, 13.3): 1 and 2 for AVX2, 5 to 7 too for AVX-512.
+// A processor has its instructions also where the system has turned them off.
+std::int64_t targets_under(std::uint64_t xcr0, std::int64_t targets);
+
 // The instruction set that dispatch picks now, for logs: "avx2", "avx3", "sse4", "neon", ...
 std::string active_isa();
 

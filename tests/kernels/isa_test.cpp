@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "hwy/detect_targets.h"
 #include "kernels/ternary_gemm/dispatch.h"
 
 namespace peryton::kernels {
@@ -29,6 +30,18 @@ TEST(Isa, IsTheBestThatProcessorAndCapAllow) {
   EXPECT_EQ(ternary, vnni ? "avx512-vnni" : avx2 ? "avx2" : "portable");
 }
 #endif
+
+TEST(Isa, TheSystemMustKeepTheRegisters) {
+  constexpr std::int64_t sse = HWY_SSE4 | HWY_SSSE3, avx2 = HWY_AVX2, avx512 = HWY_AVX3;
+  constexpr std::int64_t all = sse | avx2 | avx512;
+  EXPECT_EQ(targets_under(0b11100111, all), all);
+  EXPECT_EQ(targets_under(0b01100111, all), sse | avx2);  // the upper 16 registers are lost
+  EXPECT_EQ(targets_under(0b00000111, all), sse | avx2);
+  EXPECT_EQ(targets_under(0b00000011, all), sse);
+  EXPECT_EQ(targets_under(0b11100011, all), sse);
+  EXPECT_EQ(targets_under(0, all), sse);
+  EXPECT_EQ(targets_under(0b11100111, sse), sse);
+}
 
 }  // namespace
 }  // namespace peryton::kernels
