@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import platform
+import select
 import statistics
 import subprocess
 import sys
@@ -28,12 +29,17 @@ ROWS = {
 class Worker:
     """A process that answers every line with a line of JSON."""
 
-    def __init__(self, command, folder):
+    def __init__(self, command, folder, patience=None):
+        self.patience = patience
         self.process = subprocess.Popen([str(part) for part in command], cwd=folder, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.first = self.answer()
 
     def answer(self):
+        # One line a question, so nothing waits in Python's buffer.
+        if not select.select([self.process.stdout], [], [], self.patience)[0]:
+            self.process.kill()
+            raise RuntimeError(f"no answer for {self.patience} s")
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError("ended with " + str(self.process.wait()))
@@ -82,7 +88,7 @@ def start_workers(row, options, python):
         command = [python, HERE / "pytorch_twin.py", what, options.work, "--gradients", theirs, "--threads",
                    options.threads, *settings, *(["--compile"] if name == "compile" else [])]
         try:
-            workers[name] = Worker(command, options.work)
+            workers[name] = Worker(command, options.work, options.patience)
         except RuntimeError as error:
             print(f"{row}: PyTorch {name} does not work here: {error}", file=sys.stderr)
             continue
@@ -133,10 +139,26 @@ def print_row(row, result):
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def print_frozen(results):
-    frozen, full = results["step"], results["full"]
-    flops, times = full["flops"] / frozen["flops"], full["Peryton"]["seconds"] / frozen["Peryton"]["seconds"]
-    print(f"| all trained / frozen | time {times:.2f} | FLOP {flops:.2f} | {times / flops:.0%} (at least 90 %) |")
+def compare_own(options):
+    """The step frozen, with bfloat16 weights and with all trained, ours against ours, in turn."""
+    rows = ("step", "bf16", "full")
+    workers = {row: Worker(our_command(row, options, options.work / f"{row}.safetensors"), options.work)
+               for row in rows}
+    times = {row: [] for row in rows}
+    for worker in workers.values():
+        worker.ask("step")  # warm
+    for _ in range(options.repetitions):
+        for row, worker in workers.items():
+            times[row].append(worker.ask("step")["seconds"])
+    flops = workers["full"].first["flops"] / workers["step"].first["flops"]
+    for worker in workers.values():
+        worker.close()
+    seconds = {row: statistics.median(times[row]) for row in rows}
+    ratio = seconds["full"] / seconds["step"]
+    print(f"| ours in turn | fp32 {seconds['step']:.3f} s | bf16 {seconds['bf16']:.3f} s | "
+          f"all trained {seconds['full']:.3f} s | all trained / frozen: time {ratio:.3f} for FLOP {flops:.3f}, "
+          f"{ratio / flops:.0%} (at least 90 %) |", flush=True)
+    return {"times": times, "flops": flops}
 
 
 def losses_of(row, options):
@@ -166,9 +188,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, default="build", help="folder built with -DPERYTON_BENCHMARKS=ON")
     parser.add_argument("--work", type=pathlib.Path, help="where components and the environment go")
-    parser.add_argument("--rows", default="block,step,bf16,full", help="of " + ", ".join(ROWS) + ", losses")
+    parser.add_argument("--rows", default="block,step,bf16,own", help="of " + ", ".join(ROWS) + ", own, losses")
     parser.add_argument("--against", default="eager,compile", help="PyTorch eager, compile, or nothing")
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--patience", type=float, default=900, help="seconds for the first step of PyTorch")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], help="a setting of hybrid_step.yaml")
     parser.add_argument("--ask", action="store_true", help="wait for Enter before each timing")
@@ -188,10 +211,11 @@ def main():
         if row == "losses":
             compare_losses(options)
             continue
+        if row == "own":
+            results[row] = compare_own(options)
+            continue
         results[row] = time_row(row, options, python)
         print_row(row, results[row])
-    if "step" in results and "full" in results:
-        print_frozen(results)
     (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
