@@ -7,19 +7,13 @@
 #include <cmath>
 #include <vector>
 
-#include "framework/core/rng.h"
 #include "kernels/rotary/rotary.h"
+#include "tests/kernels/values.h"
 
 namespace peryton::kernels {
 namespace {
 
-template <class T>
-std::vector<T> normals(std::int64_t count, std::uint64_t seed) {
-  const Rng rng(seed, RandomPurpose::kTest);
-  std::vector<T> values(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i) values[i] = static_cast<float>(rng.normal(i));
-  return values;
-}
+using test::normals;
 
 template <class T>
 struct Attended {

@@ -4,29 +4,20 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
 #include <vector>
+
+#include "tests/kernels/values.h"
 
 namespace peryton::kernels {
 namespace {
+
+using test::expect_near;
+using test::normals;
 
 struct Case {
   std::int64_t batch, tokens, channels, width;
   bool halo, documents, silu, bias;
 };
-
-std::vector<float> noise(std::int64_t count, std::uint32_t seed) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& value : values) value = normal(engine);
-  return values;
-}
-
-void expect_near(const std::vector<float>& a, const std::vector<float>& b, double scale) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 3e-6 * scale) << "at " << i;
-}
 
 class CausalConv1d : public testing::TestWithParam<Case> {
  protected:
@@ -47,10 +38,10 @@ class CausalConv1d : public testing::TestWithParam<Case> {
 TEST_P(CausalConv1d, FastPathAgreesWithReference) {
   const Case c = GetParam();
   const std::int64_t stride = c.channels + 5, elements = c.batch * c.tokens * c.channels;
-  const auto input = noise(c.batch * c.tokens * stride, 1);
-  const auto weight = noise(c.width * c.channels, 2), bias = noise(c.channels, 3);
-  const auto halo = noise(c.batch * (c.width - 1) * c.channels + 1, 4);
-  const auto d_output = noise(elements, 5);
+  const auto input = normals<float>(c.batch * c.tokens * stride, 1);
+  const auto weight = normals<float>(c.width * c.channels, 2), bias = normals<float>(c.channels, 3);
+  const auto halo = normals<float>(c.batch * (c.width - 1) * c.channels + 1, 4);
+  const auto d_output = normals<float>(elements, 5);
   const auto starts = document_starts(c);
   const CausalConv1dArgs<float> shared{c.batch,
                                        c.tokens,
@@ -92,10 +83,10 @@ TEST_P(CausalConv1d, FastPathAgreesWithReference) {
     }
   }
   const double sums = static_cast<double>(c.batch * c.tokens);
-  expect_near(out[1], out[0], 10);
-  expect_near(d_input[1], d_input[0], 10);
-  expect_near(d_weight[1], d_weight[0], 10 + sums / 10);
-  expect_near(d_bias[1], d_bias[0], 10 + sums / 10);
+  expect_near(out[1], out[0], 3e-5, 0, "output");
+  expect_near(d_input[1], d_input[0], 3e-5, 0, "d_input");
+  expect_near(d_weight[1], d_weight[0], 3e-6 * (10 + sums / 10), 0, "d_weight");
+  expect_near(d_bias[1], d_bias[0], 3e-6 * (10 + sums / 10), 0, "d_bias");
   EXPECT_EQ(out[1], out[2]);
   EXPECT_EQ(d_input[1], d_input[2]);
   EXPECT_EQ(d_weight[1], d_weight[2]);
@@ -113,7 +104,8 @@ INSTANTIATE_TEST_SUITE_P(Cases, CausalConv1d,
 
 TEST(CausalConv1dHalo, TwoCallsEqualOne) {
   const std::int64_t tokens = 11, channels = 6, width = 4;
-  const auto input = noise(tokens * channels, 7), weight = noise(width * channels, 8);
+  const auto input = normals<float>(tokens * channels, 7),
+             weight = normals<float>(width * channels, 8);
   std::vector<float> whole(input.size()), parts(input.size());
   std::vector<float> halo(static_cast<std::size_t>((width - 1) * channels), 0.0f);
   const Context context;

@@ -4,29 +4,21 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
 #include <vector>
+
+#include "tests/kernels/values.h"
 
 namespace peryton::kernels {
 namespace {
 
-std::vector<float> noise(std::int64_t count, std::uint32_t seed) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& value : values) value = normal(engine);
-  return values;
-}
-
-void expect_near(const std::vector<float>& a, const std::vector<float>& b, double tolerance) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], tolerance) << "at " << i;
-}
+using test::expect_near;
+using test::normals;
 
 void check(std::int64_t rows, std::int64_t width, std::int64_t groups, bool before) {
   const std::int64_t stride = width + 3;
-  const auto y = noise(rows * width, 1), z = noise(rows * stride, 2), weight = noise(width, 3);
-  const auto d_output = noise(rows * width, 4);
+  const auto y = normals<float>(rows * width, 1), z = normals<float>(rows * stride, 2),
+             weight = normals<float>(width, 3);
+  const auto d_output = normals<float>(rows * width, 4);
   const GatedRmsNormArgs<float> shared{rows,  width,  groups,        y.data(), z.data(),
                                        width, stride, weight.data(), 1e-5,     before};
   std::vector<float> out[3], r[3], d_y[3], d_z[3], d_weight[3];
@@ -50,10 +42,10 @@ void check(std::int64_t rows, std::int64_t width, std::int64_t groups, bool befo
       cpu::gated_rms_norm_backward(backward, context);
     }
   }
-  expect_near(out[1], out[0], 3e-5);
-  expect_near(d_y[1], d_y[0], 3e-5);
-  expect_near(d_z[1], d_z[0], 3e-5);
-  expect_near(d_weight[1], d_weight[0], 2e-6 * static_cast<double>(rows) + 3e-5);
+  expect_near(out[1], out[0], 3e-5, 0, "out");
+  expect_near(d_y[1], d_y[0], 3e-5, 0, "d_y");
+  expect_near(d_z[1], d_z[0], 3e-5, 0, "d_z");
+  expect_near(d_weight[1], d_weight[0], 2e-6 * static_cast<double>(rows) + 3e-5, 0, "d_weight");
   EXPECT_EQ(out[1], out[2]);
   EXPECT_EQ(d_y[1], d_y[2]);
   EXPECT_EQ(d_z[1], d_z[2]);

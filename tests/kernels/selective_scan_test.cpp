@@ -1,32 +1,23 @@
 // The vector scan against the plain recurrence in double; documents, states, threads, strides.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/selective_scan/selective_scan.h"
+#include "tests/kernels/values.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
-#include "framework/core/rng.h"
-
 namespace peryton::kernels {
 namespace {
+
+using test::normals;
 
 struct Case {
   SelectiveScanShape shape;
   bool states = false;     // initial state, and a gradient of the final one
   bool documents = false;  // several documents per row, some of one token
 };
-
-template <class T>
-std::vector<T> normals(std::int64_t count, std::uint64_t seed, double scale = 1) {
-  const Rng rng(seed, RandomPurpose::kTest);
-  std::vector<T> values(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i) {
-    values[i] = static_cast<T>(static_cast<float>(scale * rng.normal(i)));
-  }
-  return values;
-}
 
 std::vector<std::int32_t> document_starts(const SelectiveScanShape& s) {
   std::vector<std::int32_t> starts;
