@@ -2,38 +2,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/ssd/group_parts.h"
-#include "kernels/ssd/scratch.h"
-#include "kernels/ssd/ssd.h"
+#include "kernels/ssd/chunk_tiles.h"
 
 namespace peryton::kernels::cpu {
 
 // Scratch memory of one worker. Panels: see panel_math-inl.h; "columns" are transposed tiles.
 template <class T>
-struct BackwardTiles {
+struct BackwardTiles : ChunkTiles<T> {
   T *c_columns, *d_b_columns, *d_c_columns;  // panels of [N, L]
-  T *weights, *products, *d_scores;          // [L, L]
+  T *products, *d_scores;                    // [L, L]
   T *x_columns, *y_columns;                  // panels of [P, L]: x and d_y
   T *y, *y_entering;                         // panels of [L, P]: d_y, and times exp(s)
   T* d_states;                               // [heads of the block], panels of [N, P]
-  T *decay_rows, *decay_columns;             // see DecayFactors
-  T *delta, *sums, *entering, *leaving, *row_sums, *column_sums, *q, *r, *u_dot_x, *factor;
-  std::int64_t state_elements;
+  T *row_sums, *column_sums, *q, *r, *u_dot_x, *factor;
 
   BackwardTiles(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk)
-      : state_elements(shape.state * ssd_padded(shape.head_dim)) {
+      : ChunkTiles<T>(scratch, shape, chunk) {
     const std::int64_t padded = ssd_padded(chunk);
-    decay_rows = scratch.take(padded * (padded / kSsdPadding));
-    decay_columns = scratch.take(padded);
     for (T** tile : {&c_columns, &d_b_columns, &d_c_columns}) {
       *tile = scratch.take(shape.state * padded);
     }
-    for (T** tile : {&weights, &products, &d_scores}) *tile = scratch.take(padded * padded);
+    for (T** tile : {&products, &d_scores}) *tile = scratch.take(padded * padded);
     for (T** tile : {&x_columns, &y_columns}) *tile = scratch.take(shape.head_dim * padded);
     for (T** tile : {&y, &y_entering}) *tile = scratch.take(chunk * ssd_padded(shape.head_dim));
-    d_states = scratch.take(ssd_heads_per_block(shape) * state_elements);
-    for (T** line :
-         {&delta, &sums, &entering, &leaving, &row_sums, &column_sums, &q, &r, &u_dot_x, &factor}) {
+    d_states = scratch.take(ssd_heads_per_block(shape) * this->state_elements);
+    for (T** line : {&row_sums, &column_sums, &q, &r, &u_dot_x, &factor}) {
       *line = scratch.take(padded);
     }
   }

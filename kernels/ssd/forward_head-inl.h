@@ -11,7 +11,8 @@
 
 #include "kernels/ssd/chunk_parts-inl.h"
 #include "kernels/ssd/forward_tiles.h"
-#include "kernels/ssd/group_parts-inl.h"
+#include "kernels/ssd/group_parts.h"
+#include "kernels/ssd/panel_packing-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {

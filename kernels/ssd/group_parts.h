@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/common/function_ref.h"
 #include "kernels/ssd/scratch.h"
 #include "kernels/ssd/ssd.h"
 
@@ -47,11 +48,10 @@ class GroupParts {
   T *b_columns_, *c_rows_, *c_columns_ = nullptr, *b_rows_ = nullptr, *scores_;
 };
 
-// The row of chunk `index`.
-inline std::int64_t ssd_row_of_chunk(const SsdChunkTable& table, std::int64_t index) {
-  std::int64_t row = 0;
-  while (table.row_begin[row + 1] <= index) ++row;
-  return row;
-}
+// Fills `parts` for every chunk and group; columns_of(worker) is a scratch of N * padded L
+// elements.
+template <class T>
+void prepare_groups(const SsdArgs<T>& args, const SsdChunkTable& table, const GroupParts<T>& parts,
+                    FunctionRef<T*(int worker)> columns_of, const Context& context);
 
 }  // namespace peryton::kernels::cpu

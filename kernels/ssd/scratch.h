@@ -28,4 +28,13 @@ class Scratch {
   std::int64_t used_ = 0;
 };
 
+// The memory of worker `index` behind `base`: Tiles lays itself out by (scratch, layout...).
+template <class Tiles, class T, class... Layout>
+Tiles worker_tiles(T* base, int index, const Layout&... layout) {
+  Scratch<T> counter(nullptr);
+  Tiles(counter, layout...);
+  Scratch<T> scratch(base + index * counter.used());
+  return Tiles(scratch, layout...);
+}
+
 }  // namespace peryton::kernels

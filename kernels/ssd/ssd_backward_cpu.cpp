@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/common/argument_error.h"
 #include "kernels/ssd/backward_tiles.h"
+#include "kernels/ssd/group_parts.h"
 #include "kernels/ssd/ssd.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -120,14 +121,6 @@ void BackwardTask(const SsdBackwardArgs<T>& args, const SsdChunkTable& table,
   StoreInitialGradient(args, block, later, tiles);
 }
 
-void PrepareForFloat(const SsdBackwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
-                     std::int64_t group, const GroupChunk<float>& out, float* columns) {
-  PrepareGroup(args, chunk, row, group, out, columns);
-}
-void PrepareForDouble(const SsdBackwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
-                      std::int64_t group, const GroupChunk<double>& out, double* columns) {
-  PrepareGroup(args, chunk, row, group, out, columns);
-}
 void BackwardFloat(const SsdBackwardArgs<float>& args, const SsdChunkTable& table,
                    const GroupParts<float>& parts, const BackwardPartials<float>& partials,
                    const BackwardTiles<float>& tiles, std::int64_t task) {
@@ -147,30 +140,11 @@ HWY_AFTER_NAMESPACE();
 namespace peryton::kernels {
 namespace cpu {
 
-HWY_EXPORT(PrepareForFloat);
-HWY_EXPORT(PrepareForDouble);
 HWY_EXPORT(BackwardFloat);
 HWY_EXPORT(BackwardDouble);
 
 namespace {
 
-// Scratch memory of worker `index`.
-template <class T>
-BackwardTiles<T> backward_tiles_of(T* tiles, const SsdShape& shape, std::int64_t chunk, int index) {
-  Scratch<T> counter(nullptr);
-  BackwardTiles<T>(counter, shape, chunk);
-  Scratch<T> scratch(tiles + index * counter.used());
-  return BackwardTiles<T>(scratch, shape, chunk);
-}
-
-void run_prepare(const SsdBackwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
-                 std::int64_t group, const GroupChunk<float>& out, float* columns) {
-  HWY_DYNAMIC_DISPATCH(PrepareForFloat)(args, chunk, row, group, out, columns);
-}
-void run_prepare(const SsdBackwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
-                 std::int64_t group, const GroupChunk<double>& out, double* columns) {
-  HWY_DYNAMIC_DISPATCH(PrepareForDouble)(args, chunk, row, group, out, columns);
-}
 void run_task(const SsdBackwardArgs<float>& args, const SsdChunkTable& table,
               const GroupParts<float>& parts, const BackwardPartials<float>& partials,
               const BackwardTiles<float>& tiles, std::int64_t task) {
@@ -227,18 +201,14 @@ void ssd_backward(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, st
   const BackwardPartials<T> partials(shared, shape);
   const GroupParts<T> parts(shared, shape, chunk, SsdPass::kBackward);
   T* const tiles = workspace + shared.used();
-  parallel_for_worker(context, table.row_begin[shape.batch] * shape.groups,
-                      [&](std::int64_t task, int worker) {
-                        const std::int64_t index = task / shape.groups, group = task % shape.groups;
-                        const std::int64_t row = ssd_row_of_chunk(table, index);
-                        run_prepare(args, table.chunks[index], row, group,
-                                    parts.at(row, group, table.chunks[index].begin),
-                                    backward_tiles_of(tiles, shape, chunk, worker).c_columns);
-                      });
+  const auto tiles_of = [&](int worker) {
+    return worker_tiles<BackwardTiles<T>>(tiles, worker, shape, chunk);
+  };
+  prepare_groups<T>(
+      args, table, parts, [&](int worker) { return tiles_of(worker).c_columns; }, context);
   parallel_for_worker(context, shape.batch * shape.groups * ssd_head_blocks(shape),
                       [&](std::int64_t task, int worker) {
-                        run_task(args, table, parts, partials,
-                                 backward_tiles_of(tiles, shape, chunk, worker), task);
+                        run_task(args, table, parts, partials, tiles_of(worker), task);
                       });
   parallel_blocks(context, shape.batch * shape.tokens, 64,
                   [&](std::int64_t begin, std::int64_t end) {

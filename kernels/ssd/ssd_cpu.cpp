@@ -86,14 +86,6 @@ void StepTask(const SsdForwardArgs<T>& args, std::int64_t task) {
   });
 }
 
-void PrepareFloat(const SsdForwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
-                  std::int64_t group, const GroupChunk<float>& out, float* columns) {
-  PrepareGroup(args, chunk, row, group, out, columns);
-}
-void PrepareDouble(const SsdForwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
-                   std::int64_t group, const GroupChunk<double>& out, double* columns) {
-  PrepareGroup(args, chunk, row, group, out, columns);
-}
 void ForwardFloat(const SsdForwardArgs<float>& args, const SsdChunkTable& table,
                   const GroupParts<float>& parts, const ForwardTiles<float>& tiles,
                   std::int64_t task) {
@@ -115,8 +107,6 @@ HWY_AFTER_NAMESPACE();
 namespace peryton::kernels {
 namespace cpu {
 
-HWY_EXPORT(PrepareFloat);
-HWY_EXPORT(PrepareDouble);
 HWY_EXPORT(ForwardFloat);
 HWY_EXPORT(ForwardDouble);
 HWY_EXPORT(StepFloat);
@@ -124,23 +114,6 @@ HWY_EXPORT(StepDouble);
 
 namespace {
 
-// Scratch memory of worker `index`.
-template <class T>
-ForwardTiles<T> tiles_of(T* tiles, const SsdShape& shape, std::int64_t chunk, int index) {
-  Scratch<T> counter(nullptr);
-  ForwardTiles<T>(counter, shape, chunk);
-  Scratch<T> scratch(tiles + index * counter.used());
-  return ForwardTiles<T>(scratch, shape, chunk);
-}
-
-void run_prepare(const SsdForwardArgs<float>& args, const SsdChunk& chunk, std::int64_t row,
-                 std::int64_t group, const GroupChunk<float>& out, float* columns) {
-  HWY_DYNAMIC_DISPATCH(PrepareFloat)(args, chunk, row, group, out, columns);
-}
-void run_prepare(const SsdForwardArgs<double>& args, const SsdChunk& chunk, std::int64_t row,
-                 std::int64_t group, const GroupChunk<double>& out, double* columns) {
-  HWY_DYNAMIC_DISPATCH(PrepareDouble)(args, chunk, row, group, out, columns);
-}
 void run_task(const SsdForwardArgs<float>& args, const SsdChunkTable& table,
               const GroupParts<float>& parts, const ForwardTiles<float>& tiles, std::int64_t task) {
   HWY_DYNAMIC_DISPATCH(ForwardFloat)(args, table, parts, tiles, task);
@@ -175,18 +148,14 @@ void ssd_forward(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std:
   Scratch<T> shared(workspace);
   const GroupParts<T> parts(shared, shape, chunk, SsdPass::kForward);
   T* const tiles = workspace + shared.used();
-  parallel_for_worker(context, table.row_begin[shape.batch] * shape.groups,
-                      [&](std::int64_t task, int worker) {
-                        const std::int64_t index = task / shape.groups, group = task % shape.groups;
-                        const std::int64_t row = ssd_row_of_chunk(table, index);
-                        run_prepare(args, table.chunks[index], row, group,
-                                    parts.at(row, group, table.chunks[index].begin),
-                                    tiles_of(tiles, shape, chunk, worker).columns);
-                      });
-  parallel_for_worker(context, shape.batch * shape.groups * ssd_head_blocks(shape),
-                      [&](std::int64_t task, int worker) {
-                        run_task(args, table, parts, tiles_of(tiles, shape, chunk, worker), task);
-                      });
+  const auto tiles_of = [&](int worker) {
+    return worker_tiles<ForwardTiles<T>>(tiles, worker, shape, chunk);
+  };
+  prepare_groups<T>(
+      args, table, parts, [&](int worker) { return tiles_of(worker).columns; }, context);
+  parallel_for_worker(
+      context, shape.batch * shape.groups * ssd_head_blocks(shape),
+      [&](std::int64_t task, int worker) { run_task(args, table, parts, tiles_of(worker), task); });
 }
 
 template void ssd_forward<float>(const SsdForwardArgs<float>&, const SsdChunkTable&, std::int64_t,
