@@ -47,4 +47,13 @@ std::unique_ptr<ComponentState> Decoder::make_state(std::int64_t rows, std::int6
   return state;
 }
 
+double Decoder::mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                       std::int64_t length) const {
+  double flops = 0;
+  for (std::int64_t i = first; i < last; ++i) {
+    flops += attention_flops_per_token(layout_.query.heads * layout_.width, length, window(i));
+  }
+  return flops;
+}
+
 }  // namespace peryton

@@ -19,6 +19,8 @@ class Decoder : public BlockModel {
   Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                Variable hidden) override;
   std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
+  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
+                                std::int64_t length) const override;
 
  protected:
   // What the blocks of one call share, and the cache of the block that runs.
@@ -34,6 +36,8 @@ class Decoder : public BlockModel {
 
   virtual Variable run_block(const Call& call, std::int64_t index,
                              const Variable& hidden) const = 0;
+  // Of the attention in this block, as in AttentionOptions.
+  virtual std::int64_t window(std::int64_t /*index*/) const { return 0; }
   // Undefined tensors (the default): no rotary positions.
   virtual RotaryTable rotary_positions(const kernels::Context& context, DType dtype,
                                        std::int64_t positions) const;

@@ -103,10 +103,4 @@ void Bitnet::check_values(const std::string& where) const {
   for_layers([&](const Layer& layer) { layer.check_values(where); });
 }
 
-double Bitnet::mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                      std::int64_t length) const {
-  return static_cast<double>(last - first) *
-         attention_flops_per_token(config_.width, length, /*window=*/0);
-}
-
 }  // namespace peryton::bitnet

@@ -35,8 +35,6 @@ class Bitnet : public Decoder, public Packable {
   void check_values(const std::string& where) const override;
   PackedModel packed(PackedForm form) const override;
   nlohmann::json config() const override { return write_config(config_); }
-  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 

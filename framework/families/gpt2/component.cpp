@@ -59,10 +59,4 @@ Variable Gpt2::final_norm(const ForwardContext& context, Variable hidden) {
   return final_norm_(context.tape, hidden);
 }
 
-double Gpt2::mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                    std::int64_t length) const {
-  return static_cast<double>(last - first) *
-         attention_flops_per_token(config_.width, length, /*window=*/0);
-}
-
 }  // namespace peryton::gpt2

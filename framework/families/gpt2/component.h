@@ -27,8 +27,6 @@ class Gpt2 : public Decoder {
   Variable embed(const ForwardContext& context) override;
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
   nlohmann::json config() const override { return write_config(config_); }
-  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 

@@ -42,22 +42,13 @@ Variable GptNeo::run_block(const Call& call, std::int64_t index, const Variable&
   const Variable heads =
       side_by_side(tape, block.input_norm(tape, hidden), {&block.query, &block.key, &block.value});
   const JoinedNorm attended = block.post_attention_norm.join(
-      tape, hidden, block.output(tape, attend(call, heads, 1.0, config_.window_of(index))));
+      tape, hidden, block.output(tape, attend(call, heads, 1.0, window(index))));
   const Variable wide = block.up(tape, attended.normed);
   return add(tape, attended.sum, block.down(tape, activation(tape, wide, config_.activation.kind)));
 }
 
 Variable GptNeo::final_norm(const ForwardContext& context, Variable hidden) {
   return final_norm_(context.tape, hidden);
-}
-
-double GptNeo::mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                      std::int64_t length) const {
-  double flops = 0;
-  for (std::int64_t i = first; i < last; ++i) {
-    flops += attention_flops_per_token(config_.width, length, config_.window_of(i));
-  }
-  return flops;
 }
 
 }  // namespace peryton::gpt_neo

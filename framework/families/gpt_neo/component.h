@@ -28,13 +28,12 @@ class GptNeo : public Decoder {
   Variable embed(const ForwardContext& context) override;
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
   nlohmann::json config() const override { return write_config(config_); }
-  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 
  private:
   Block make_block(std::int64_t index);
+  std::int64_t window(std::int64_t index) const override { return config_.window_of(index); }
   Variable run_block(const Call& call, std::int64_t index, const Variable& hidden) const override;
 
   Config config_;

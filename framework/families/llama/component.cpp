@@ -45,7 +45,7 @@ Variable Llama::run_block(const Call& call, std::int64_t index, const Variable& 
   const Variable heads =
       side_by_side(tape, block.input_norm(tape, hidden), {&block.query, &block.key, &block.value});
   const JoinedNorm attended = block.post_attention_norm.join(
-      tape, hidden, block.output(tape, attend(call, heads, scale, config_.window)));
+      tape, hidden, block.output(tape, attend(call, heads, scale, window(index))));
   const Variable wide = side_by_side(tape, attended.normed, {&block.gate, &block.up});
   const Variable gated =
       glu(tape, slice_last(tape, wide, 0, config_.mlp),
@@ -60,12 +60,6 @@ RotaryTable Llama::rotary_positions(const kernels::Context& context, DType dtype
 
 Variable Llama::final_norm(const ForwardContext& context, Variable hidden) {
   return final_norm_(context.tape, hidden);
-}
-
-double Llama::mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                     std::int64_t length) const {
-  return static_cast<double>(last - first) *
-         attention_flops_per_token(config_.query_columns(), length, config_.window);
 }
 
 }  // namespace peryton::llama

@@ -25,13 +25,12 @@ class Llama : public Decoder {
 
   Variable final_norm(const ForwardContext& context, Variable hidden) override;
   nlohmann::json config() const override { return write_config(config_); }
-  double mixing_flops_per_token(std::int64_t first, std::int64_t last,
-                                std::int64_t length) const override;
 
   const Config& settings() const { return config_; }
 
  private:
   Block make_block(std::int64_t index);
+  std::int64_t window(std::int64_t) const override { return config_.window; }
   Variable run_block(const Call& call, std::int64_t index, const Variable& hidden) const override;
   RotaryTable rotary_positions(const kernels::Context& context, DType dtype,
                                std::int64_t positions) const override;
