@@ -5,28 +5,17 @@
 #include <cmath>
 
 #include "framework/families/mamba/config.h"
-#include "framework/families/registry.h"
+#include "tests/framework/families/refusal.h"
 
 namespace peryton {
 namespace {
 
 using nlohmann::json;
+using test::registry;
 
-const FamilyRegistry& registry() {
-  static const FamilyRegistry families = all_families();
-  return families;
-}
 const Family& family() { return registry().by_name("mamba"); }
 
-std::string error_of(const json& config) {
-  try {
-    family().create(config, "config.json", DType::kFloat32);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.exit_code(), 2);
-    return error.what();
-  }
-  return "";
-}
+std::string error_of(const json& config) { return test::refusal(family(), config); }
 
 json ssm(const json& changes = json::object()) {
   json config = {{"d_model", 24}, {"n_layer", 2}, {"vocab_size", 50}, {"ssm_cfg", json::object()}};
