@@ -2,29 +2,14 @@
 #include "framework/checkpoint/gguf_blocks.h"
 
 #include <cstdint>
-#include <cstring>
 
-#include "framework/checkpoint/half.h"
+#include "framework/checkpoint/gguf_block_bytes.h"
 
 namespace peryton {
+
+using namespace gguf_block;  // NOLINT: the fields of a block
+
 namespace {
-
-float half_at(const std::byte* block, int offset) {
-  Half value;
-  std::memcpy(&value.bits, block + offset, 2);
-  return value;
-}
-
-int byte_at(const std::byte* block, int offset) { return static_cast<int>(block[offset]); }
-int signed_at(const std::byte* block, int offset) {
-  return static_cast<std::int8_t>(byte_at(block, offset));
-}
-
-std::uint32_t word_at(const std::byte* block, int offset) {
-  std::uint32_t word;
-  std::memcpy(&word, block + offset, 4);
-  return word;
-}
 
 // value(q) for the 32 integers of four bits at `offset`; `high` holds their fifth bits.
 template <class Value>

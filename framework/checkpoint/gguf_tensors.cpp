@@ -10,7 +10,9 @@ namespace peryton {
 namespace {
 
 constexpr std::uint32_t kMostDimensions = 4;
-constexpr const char* kDamagedHint = "the file is damaged or incomplete: copy or download it again";
+constexpr std::uint32_t kBitnetCpp = 36;  // a type that only bitnet.cpp has
+constexpr const char* kDamagedGgufHint =
+    "the file is damaged or incomplete: copy or download it again";
 
 std::vector<std::int64_t> read_shape(GgufCursor& cursor) {
   const std::uint32_t rank = cursor.u32("a tensor's number of dimensions");
@@ -43,8 +45,12 @@ void read_info(GgufCursor& cursor, GgufInfo& info) {
   info.offset = cursor.u64("a tensor's offset");
   info.tensor.type = gguf_tensor_type(id);
   if (info.tensor.type == nullptr) {
-    fail_input(fmt::format("has a type with the number {}, which is unknown", id), cursor.where(),
-               "the file is damaged, or of a newer kind");
+    fail_input(
+        fmt::format("has a type with the number {}, which is unknown", id), cursor.where(),
+        id == kBitnetCpp
+            ? "it is I2_S of bitnet.cpp, laid out as suits the machine that wrote it: take the "
+              "model's safetensors files, which Peryton reads"
+            : "the file is damaged, or of a newer kind");
   }
   const GgufTensorType& type = *info.tensor.type;
   const std::int64_t elements = checked_elements(cursor, info.tensor.shape);
@@ -95,7 +101,7 @@ std::map<std::string, GgufTensor> place_gguf_tensors(const std::vector<GgufInfo>
   std::uint64_t covered = 0;
   for (const GgufInfo* info : order) {
     const auto fail = [&](const std::string& message) {
-      fail_input(message, fmt::format("{}, tensor '{}'", where, info->name), kDamagedHint);
+      fail_input(message, fmt::format("{}, tensor '{}'", where, info->name), kDamagedGgufHint);
     };
     if (info->offset % alignment != 0) {
       fail(fmt::format("its offset {} is no multiple of {}", info->offset, alignment));
@@ -118,7 +124,8 @@ Tensor load_gguf_tensor(const GgufTensor& tensor, DType as, const std::string& p
   if (type.plain) return tensor_from_stored({*type.plain, tensor.shape}, tensor.bytes, as, place);
   if (type.decode == nullptr) {
     fail_input(fmt::format("has the type {}, which is not supported", type.name), place,
-               "supported: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K");
+               "supported: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, "
+               "Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0");
   }
   Tensor result = Tensor::empty(as, Shape(tensor.shape));
   const std::int64_t blocks = tensor.elements() / type.block_elements;
@@ -127,7 +134,12 @@ Tensor load_gguf_tensor(const GgufTensor& tensor, DType as, const std::string& p
     float elements[kGgufLargestBlock];
     T* to = result.data<T>();
     for (std::int64_t block = 0; block < blocks; ++block) {
-      type.decode(tensor.bytes.data() + block * type.block_bytes, elements);
+      const std::byte* bytes = tensor.bytes.data() + block * type.block_bytes;
+      if (type.valid != nullptr && !type.valid(bytes)) {
+        fail_input(fmt::format("block {} holds a byte that no {} has", block, type.name), place,
+                   kDamagedGgufHint);
+      }
+      type.decode(bytes, elements);
       for (std::int64_t i = 0; i < type.block_elements; ++i) {
         *to++ = static_cast<T>(static_cast<compute_t<T>>(elements[i]));
       }

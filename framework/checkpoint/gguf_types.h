@@ -21,6 +21,8 @@ struct GgufTensorType {
   std::optional<StoredDType> plain;  // where the elements are ordinary numbers
   // From one block to its elements; null: ordinary numbers, or a type that we cannot read.
   void (*decode)(const std::byte* block, float* elements);
+  // Whether a block is one that an encoder writes; null: all are.
+  bool (*valid)(const std::byte* block) = nullptr;
 
   bool readable() const { return plain || decode != nullptr; }
 };

@@ -11,7 +11,8 @@ namespace peryton {
 namespace {
 
 using Archive = std::map<std::string, std::span<const std::byte>>;
-constexpr const char* kDamagedHint = "the file is damaged or incomplete: copy or download it again";
+constexpr const char* kDamagedPickleHint =
+    "the file is damaged or incomplete: copy or download it again";
 
 // All names in the archive begin with one folder, whose name torch derives from the file's.
 std::string archive_prefix(const Archive& archive, const std::string& where) {
@@ -33,13 +34,13 @@ std::span<const std::byte> storage_of(const Archive& archive, const std::string&
                                       const PickledTensor& tensor, const std::string& place) {
   const auto found = archive.find(prefix + "/data/" + tensor.storage_key);
   if (found == archive.end())
-    fail_input("its storage is missing in the archive", place, kDamagedHint);
+    fail_input("its storage is missing in the archive", place, kDamagedPickleHint);
   const auto have = static_cast<std::int64_t>(found->second.size());
   const std::int64_t item = size_of(tensor.tensor.dtype);
   if (have % item != 0 || have / item != tensor.storage_elements) {
     fail_input(fmt::format("its storage has {} bytes, not {} elements of {}", have,
                            tensor.storage_elements, name_of(tensor.tensor.dtype)),
-               place, kDamagedHint);
+               place, kDamagedPickleHint);
   }
   return found->second;
 }
@@ -63,7 +64,7 @@ void check_reach(const PickledTensor& tensor, const std::string& place) {
     fail_input(fmt::format("shape {} with strides {} reaches past its storage of {} elements",
                            shape_text(tensor.tensor.shape), shape_text(tensor.strides),
                            tensor.storage_elements),
-               place, kDamagedHint);
+               place, kDamagedPickleHint);
   }
 }
 

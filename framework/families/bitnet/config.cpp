@@ -157,6 +157,9 @@ std::int64_t default_heads(std::int64_t width) {
   return 1;
 }
 
+// 2.7 times the width; a multiple of four can be packed.
+std::int64_t default_mlp(std::int64_t width) { return (27 * width / 10 + 3) / 4 * 4; }
+
 }  // namespace
 
 nlohmann::json config_from_settings(const nlohmann::json& settings, const std::string& where) {
@@ -171,7 +174,7 @@ nlohmann::json config_from_settings(const nlohmann::json& settings, const std::s
                            {"vocab_size", reader.count("vocabulary")},
                            {"num_attention_heads", heads},
                            {"num_key_value_heads", reader.count("kv_heads", heads)},
-                           {"intermediate_size", reader.count("mlp", 27 * width / 10)},
+                           {"intermediate_size", reader.count("mlp", default_mlp(width))},
                            {"max_position_embeddings", reader.count("positions", 4096)},
                            {"rope_theta", reader.number("rotary_base", 500000)},
                            {"tie_word_embeddings", reader.flag("tied", true)}};

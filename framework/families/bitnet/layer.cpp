@@ -97,11 +97,12 @@ void Layer::write_packed(PackedForm form, std::vector<NamedTensor>& tensors,
   }
   written.insert(name());
   if (packed()) written.insert(scale_->name);
+  // Four rows share a byte, and readers take the number of rows from the number of bytes.
+  if (out_ % 4 != 0) {
+    fail_input(fmt::format("{} rows are no multiple of four", out_), name(),
+               "export `weights: as_trained`, or make a model whose sizes are multiples of four");
+  }
   if (form == PackedForm::kFiveTrits) {
-    if (out_ % 4 != 0) {
-      fail_input(fmt::format("{} rows are no multiple of four", out_), name(),
-                 "export `weights: packed` instead");
-    }
     tensors.push_back({name(), encode_ternary(*matrix)});
     return;
   }

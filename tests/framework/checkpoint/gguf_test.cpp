@@ -21,7 +21,7 @@ const std::filesystem::path kGolden = std::filesystem::path(PERYTON_GOLDEN_DIR) 
 TEST(Gguf, EveryTypeAsTheReferenceHasIt) {
   const auto file = GgufFile::open(kGolden / "types.gguf");
   const auto expected = SafetensorsFile::open(kGolden / "types.safetensors");
-  EXPECT_EQ(expected.names().size(), 11u);
+  EXPECT_EQ(expected.names().size(), 17u);
   for (const std::string& name : expected.names()) {
     SCOPED_TRACE(name);
     EXPECT_EQ(file.tensor(name).type->name, name);
@@ -83,6 +83,33 @@ void expect_refused(const GgufBuilder& builder, const char* message) {
   const std::string error = input_error_of([&] { parse(bytes); });
   EXPECT_THAT(error, HasSubstr(message));
   EXPECT_THAT(error, HasSubstr("m.gguf"));
+}
+
+// Bytes that stand for no digits of a ternary type.
+TEST(Gguf, ImpossibleTernaryBlocks) {
+  struct Case {
+    std::uint32_t type;
+    std::size_t size, at;
+    char good, bad;
+  };
+  // TQ1_0: 0xff is 242, 0x00 is 0 and 0xed would be between 224 and 225; of four digits, the last
+  // is missing: 0x04 is 3, 0x03 would be 2.
+  for (const Case& c : {Case{35, 66, 63, '\x55', '\x75'}, Case{34, 54, 47, '\x7f', '\xed'},
+                        Case{34, 54, 51, '\x04', '\x03'}}) {
+    std::string block(c.size, c.good);
+    block[c.size - 2] = '\0';
+    for (const bool damaged : {false, true}) {
+      if (damaged) block[c.at] = c.bad;
+      GgufBuilder builder = good();
+      const std::string bytes = builder.tensor("t", {256}, c.type, block).build();
+      const auto load = [&] { return parse(bytes).load("t").values<float>()[0]; };
+      if (damaged) {
+        EXPECT_THAT(input_error_of(load), HasSubstr("tensor 't'")) << c.at;
+      } else {
+        EXPECT_NO_THROW(load()) << c.at;
+      }
+    }
+  }
 }
 
 TEST(Gguf, BothVersionsAndOtherAlignments) {

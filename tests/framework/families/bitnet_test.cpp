@@ -232,6 +232,25 @@ TEST(Bitnet, WithoutTernaryWeightsThereIsNothingToPack) {
                Error);
 }
 
+// Readers of packed files take the number of rows from the number of bytes.
+TEST(Bitnet, OddRowsCannotBePacked) {
+  const FamilyRegistry registry = all_families();
+  const Family& family = registry.by_name("bitnet");
+  const nlohmann::json settings = {{"width", 16}, {"layers", 1}, {"vocabulary", 8}, {"mlp", 47}};
+  const auto made =
+      family.create(family.config_from_settings(settings, "test"), "test", DType::kFloat32);
+  family.initialise(*made, 1);
+  const Folder folder("online_untied");
+  for (const PackedForm form : {PackedForm::kTwoBits, PackedForm::kFiveTrits}) {
+    try {
+      export_packed(*made, form, folder.path() / "out", std::nullopt);
+      ADD_FAILURE() << "was packed";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("47 rows are no multiple of four"));
+    }
+  }
+}
+
 TEST(Bitnet, PackedFrozenWeightsChangeNothing) {
   for (const std::string name : {"online_untied", "packed_scale_divides"}) {
     const Folder folder(name);

@@ -112,6 +112,32 @@ INSTANTIATE_TEST_SUITE_P(Packed, DamagedFolder,
                            return name;
                          });
 
+// Five weights a byte: whatever byte of such a tensor is wrong, its header or its checksum tells.
+TEST(DamagedCompact, FlippedBytesAreRefused) {
+  const FamilyRegistry registry = all_families();
+  const ScratchFolder scratch;
+  const fs::path from = kGoldenFolder / "families/bitnet/online_untied";
+  export_packed(*load_component(from, registry, DType::kFloat32).component, PackedForm::kFiveTrits,
+                scratch / "m", std::nullopt);
+  const auto runs = [&](const std::string& what) {
+    return accepted("compact, " + what, [&] { load_and_run(scratch / "m", registry); });
+  };
+  ASSERT_TRUE(runs("as it is"));
+  const std::string whole = read_file(scratch / "m" / "model.safetensors");
+  const std::uint64_t seed = 37;
+  const Rng rng(seed, RandomPurpose::kTest);
+  std::size_t begin = 0;  // of the trial's tensor
+  for (std::uint64_t trial = 0; trial < 24; ++trial) {
+    begin = whole.find("PTERN3", begin + 1);
+    if (begin == std::string::npos) begin = whole.find("PTERN3");
+    const std::size_t at = begin + rng.below(2 * trial, trial % 2 == 0 ? 64 : 576);
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ (1 << rng.below(2 * trial + 1, 8)));
+    put_file(scratch / "m" / "model.safetensors", bytes);
+    EXPECT_FALSE(runs("")) << "byte " << at - begin << " of a tensor, seed " << seed;
+  }
+}
+
 class DamagedGguf : public testing::TestWithParam<const char*> {};
 
 // The parser has its own trials (checkpoint/gguf_test.cpp); here the values mean something.

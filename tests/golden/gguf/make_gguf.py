@@ -49,14 +49,20 @@ def add(writer, name, values, kind=Type.F32):
     return gguf.quants.dequantize(data, kind)
 
 
-def k_blocks(kind, rows, columns):
-    """Random blocks: gguf cannot write these types. Scales are halves of a common size."""
+def k_blocks(kind, rows, columns, at=None, draw=RNG):
+    """Random blocks: gguf cannot write these types. Scales are halves of a common size, at these bytes."""
     elements, size = gguf.GGML_QUANT_SIZES[kind]
-    data = RNG.integers(0, 256, (rows * columns // elements, size), dtype=np.uint8)
-    for at in {Type.Q4_K: (0, 2), Type.Q5_K: (0, 2), Type.Q6_K: (208,)}[kind]:
-        scales = RNG.normal(0, 0.01, len(data)).astype(np.float16)
-        data[:, at : at + 2] = scales.view(np.uint8).reshape(-1, 2)
+    data = draw.integers(0, 256, (rows * columns // elements, size), dtype=np.uint8)
+    for byte in at or {Type.Q4_K: (0, 2), Type.Q5_K: (0, 2), Type.Q6_K: (208,)}[kind]:
+        scales = draw.normal(0, 0.01, len(data)).astype(np.float16)
+        data[:, byte : byte + 2] = scales.view(np.uint8).reshape(-1, 2)
     return data.reshape(rows, -1)
+
+
+def add_blocks(writer, kind, rows, columns, at=None, draw=RNG):
+    data = k_blocks(kind, rows, columns, at, draw)
+    writer.add_tensor(kind.name, data, raw_dtype=kind)
+    return gguf.quants.dequantize(data, kind)
 
 
 def make_types():
@@ -84,9 +90,13 @@ def make_types():
     for kind in (Type.F32, Type.F16, Type.BF16, Type.Q8_0, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1):
         expected[kind.name] = add(writer, kind.name, values if kind.name[0] != "Q" else RNG.normal(0, 1, (5, 96)), kind)
     for kind in (Type.Q4_K, Type.Q5_K, Type.Q6_K):
-        data = k_blocks(kind, 3, 512)
-        writer.add_tensor(kind.name, data, raw_dtype=kind)
-        expected[kind.name] = gguf.quants.dequantize(data, kind)
+        expected[kind.name] = add_blocks(writer, kind, 3, 512)
+    own = np.random.default_rng(7)  # what is made below stays as it is
+    for kind, scales in ((Type.Q2_K, (80, 82)), (Type.Q3_K, (108,)), (Type.IQ4_NL, (0,)), (Type.IQ4_XS, (0,))):
+        expected[kind.name] = add_blocks(writer, kind, 3, 512, scales, own)
+    for kind in (Type.TQ1_0, Type.TQ2_0):
+        rows = own.integers(-1, 2, (3, 512)) * own.uniform(0.01, 0.1, (3, 1))
+        expected[kind.name] = add(writer, kind.name, rows, kind)
     writer.add_tensor("Q8_K", np.zeros((1, 292), np.uint8), raw_dtype=Type.Q8_K)  # a type that is not supported
     close(writer)
     save_file(expected, HERE / "types.safetensors")
