@@ -20,10 +20,11 @@ PanelShape panel_shape();
 // C[m, n] = alpha * A B + beta * C [+ bias[n]]; `b` is consecutive panels, and so is `a`, of depth
 // k, if a_stride is 0. Otherwise `a` is row-major as it is, its rows a_stride elements apart, and m
 // a multiple of a panel's rows.
-struct PanelProduct {
-  const float* a;
+template <class Element>
+struct PanelProductOf {
+  const Element* a;
   std::int64_t a_stride;
-  const float* b;
+  const Element* b;
   std::int64_t m, n, k;
   float alpha, beta;
   const float* bias;  // or null
@@ -31,6 +32,7 @@ struct PanelProduct {
   std::int64_t ldc;
   std::int64_t b_depth = 0;  // with which the panels of B were packed, if that is more than k
 };
+using PanelProduct = PanelProductOf<float>;
 
 void multiply_panels(const PanelProduct& product);
 

@@ -66,7 +66,7 @@ LD_LIBRARY_PATH="$debian/usr/lib/x86_64-linux-gnu" "$debian/usr/bin/xorriso" -as
 cat > bochsrc <<TEXT
 display_library: nogui
 cpu: model=${MODEL:-corei7_icelake_u}, count=1, ips=50000000
-megs: ${MEGS:-640}
+megs: ${MEGS:-1536}
 romimage: file=$debian/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=$debian/usr/share/vgabios/vgabios.bin
 ata0-master: type=cdrom, path=$work/image.iso, status=inserted

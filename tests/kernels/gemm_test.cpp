@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/common/dtype.h"
+#include "kernels/gemm/gemm_dots.h"
 
 namespace peryton::kernels {
 namespace {
@@ -47,7 +48,8 @@ struct Problem {
     bias = random_values<T>(c.n, random);
   }
 
-  std::vector<T> run(int threads) const {
+  // `kernels`: rounds A to bfloat16 and multiplies on these.
+  std::vector<T> run(int threads, const cpu::PairKernels* kernels = nullptr) const {
     std::vector<T> result = start;
     if (c.beta == 0) {  // must not be read
       for (std::int64_t i = 0; i < c.m; ++i) {
@@ -56,29 +58,38 @@ struct Problem {
     }
     std::vector<T> workspace(
         static_cast<std::size_t>(gemm_workspace<T, A, B>(c.m, c.n, c.k, threads)) + 1);
-    cpu::gemm<T, A, B>({.transpose_a = c.transpose_a,
-                        .transpose_b = c.transpose_b,
-                        .m = c.m,
-                        .n = c.n,
-                        .k = c.k,
-                        .alpha = c.alpha,
-                        .a = a.data(),
-                        .lda = lda,
-                        .b = b.data(),
-                        .ldb = ldb,
-                        .beta = c.beta,
-                        .c = result.data(),
-                        .ldc = ldc,
-                        .bias = c.bias ? bias.data() : nullptr,
-                        .workspace = workspace.data()},
-                       Context{.threads = threads});
+    const GemmArgs<T, A, B> args{.transpose_a = c.transpose_a,
+                                 .transpose_b = c.transpose_b,
+                                 .m = c.m,
+                                 .n = c.n,
+                                 .k = c.k,
+                                 .alpha = c.alpha,
+                                 .a = a.data(),
+                                 .lda = lda,
+                                 .b = b.data(),
+                                 .ldb = ldb,
+                                 .beta = c.beta,
+                                 .c = result.data(),
+                                 .ldc = ldc,
+                                 .bias = c.bias ? bias.data() : nullptr,
+                                 .workspace = workspace.data()};
+    const Context context{.threads = threads};
+    if constexpr (std::is_same_v<B, BFloat16>) {
+      if (kernels != nullptr) {
+        cpu::gemm_dots(*kernels, args, context);
+        return result;
+      }
+    }
+    cpu::gemm(args, context);
     return result;
   }
 
-  double expected(std::int64_t i, std::int64_t j) const {
+  double expected(std::int64_t i, std::int64_t j, bool rounded) const {
     double sum = 0;
     for (std::int64_t p = 0; p < c.k; ++p) {
-      const double left = static_cast<double>(c.transpose_a ? a[p * lda + i] : a[i * lda + p]);
+      const A element = c.transpose_a ? a[p * lda + i] : a[i * lda + p];
+      const double left = rounded ? static_cast<double>(BFloat16(static_cast<float>(element)))
+                                  : static_cast<double>(element);
       sum += left * static_cast<double>(c.transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
     }
     return c.alpha * sum + c.beta * static_cast<double>(start[i * ldc + j]) +
@@ -87,26 +98,28 @@ struct Problem {
 };
 
 template <class T, class A, class B>
-void check(const Case& c, unsigned seed) {
+void check(const Case& c, unsigned seed, const cpu::PairKernels* kernels = nullptr) {
   SCOPED_TRACE(testing::Message() << c.m << "x" << c.n << "x" << c.k << " seed " << seed);
   const Problem<T, A, B> problem(c, seed);
-  const std::vector<T> got = problem.run(1);
+  const std::vector<T> got = problem.run(1, kernels);
   const double unit = sizeof(T) == 8 ? 1e-15 : 6e-8;
   const double bound = unit * (static_cast<double>(c.k) + 8) * (std::abs(c.alpha) + 1);
   for (std::int64_t i = 0; i < c.m; ++i) {
     for (std::int64_t j = 0; j < problem.ldc; ++j) {
       const double value = got[i * problem.ldc + j];
-      const double want = j < c.n ? problem.expected(i, j) : problem.start[i * problem.ldc + j];
+      const double want =
+          j < c.n ? problem.expected(i, j, kernels != nullptr) : problem.start[i * problem.ldc + j];
       ASSERT_NEAR(value, want, j < c.n ? bound : 0) << i << ", " << j;
     }
   }
-  EXPECT_EQ(got, problem.run(3));
+  EXPECT_EQ(got, problem.run(3, kernels));
 }
 
 // Around the sizes of panels, blocks, slabs and depths.
 const Case kCases[] = {
     {1, 1, 1, false, false},
     {3, 70, 40, false, true, 1, 0, true},
+    {7, 131, 603, false, true, -2, 0.5f, true},
     {8, 16, 7, true, false, 0.5f},
     {97, 33, 257, false, true, 1, 0, true},
     {96, 1025, 31, false, false, 1, 1},
@@ -124,6 +137,19 @@ TEST(Gemm, EqualsTheSumsInDoubleAndDoesNotDependOnThreads) {
     check<float, BFloat16, float>(c, ++seed);
     check<float, BFloat16, BFloat16>(c, ++seed);
     check<double, double, double>(c, ++seed);
+  }
+}
+
+// Where the processor has no dot products the panels and the definition are tested.
+TEST(Gemm, DotProductsEqualTheSumsOfRoundedElements) {
+  unsigned seed = 90;
+  for (const cpu::PairKernels* kernels : cpu::available_pair_kernels()) {
+    if (kernels == nullptr) continue;
+    SCOPED_TRACE(kernels->name);
+    for (const Case& c : kCases) {
+      check<float, float, BFloat16>(c, ++seed, kernels);
+      check<float, BFloat16, BFloat16>(c, ++seed, kernels);
+    }
   }
 }
 
