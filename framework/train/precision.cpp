@@ -4,13 +4,17 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
-#include <limits>
+#include <optional>
+#include <string>
 
 #include "framework/checkpoint/checkpoint.h"
 #include "framework/comm/communicator.h"
 #include "framework/config/enum_names.h"
+#include "framework/ops/bf16_dots.h"
 #include "framework/ops/matrix.h"
+#include "kernels/gemm/gemm.h"
 
 namespace peryton {
 namespace {
@@ -38,8 +42,9 @@ class Timing {
     half_ = weight_.to(DType::kBFloat16);
   }
   // Seconds of the whole shape, from one try.
-  double seconds(Precision precision) const {
-    const Tensor& weight = precision == Precision::kBf16 ? half_ : weight_;
+  double seconds(const PrecisionChoice& choice) const {
+    const Tensor& weight = choice.weights == Precision::kBf16 ? half_ : weight_;
+    const Bf16DotsScope scope(choice.bf16_dots);
     const auto start = std::chrono::steady_clock::now();
     for (std::int64_t i = 0; i < times_; ++i) {
       matrix_product(context_, x_, weight, y_, {.transpose_b = true});
@@ -55,58 +60,95 @@ class Timing {
   Tensor x_, y_, d_y_, d_x_, weight_, half_;
 };
 
-// Of the newest checkpoint; kAuto: there is none.
-Precision stored_precision(const StageContext& context) {
+constexpr PrecisionChoice kPlain{Precision::kFp32, false}, kWidened{Precision::kBf16, false},
+    kDots{Precision::kBf16, true};
+
+std::string_view words_of(const PrecisionChoice& choice) {
+  if (choice.weights == Precision::kFp32) return "fp32";
+  return choice.bf16_dots ? "bf16 with dot products" : "bf16, widened in products";
+}
+
+bool clearly_faster(double one, double other) { return one < 0.97 * other; }
+
+// Of the newest checkpoint; those from before there were dot products do not name them.
+std::optional<PrecisionChoice> stored_choice(const StageContext& context, bool dots) {
   const auto checkpoint = CheckpointStore(context.stage_folder / "checkpoints").latest();
-  if (!checkpoint) return Precision::kAuto;
-  const auto found = checkpoint->state().find("precision");
-  const bool bf16 = found != checkpoint->state().end() && *found == name_of(Precision::kBf16);
-  const Precision stored = bf16 ? Precision::kBf16 : Precision::kFp32;
-  spdlog::info("precision: auto is {}, as in the checkpoint of step {}", name_of(stored),
+  if (!checkpoint) return std::nullopt;
+  const nlohmann::json& state = checkpoint->state();
+  PrecisionChoice stored;
+  if (state.value("precision", "") == name_of(Precision::kBf16)) stored.weights = Precision::kBf16;
+  stored.bf16_dots = state.value("bf16_dots", false);
+  spdlog::info("precision is {}, as in the checkpoint of step {}", words_of(stored),
                checkpoint->step());
+  if (stored.bf16_dots && !dots) {
+    spdlog::warn(
+        "not every processor of this run has bf16 dot products: products are widened to fp32 from "
+        "step {} on, so what follows is not bitwise what it would have been",
+        checkpoint->step());
+    stored.bf16_dots = false;
+  }
   return stored;
+}
+
+PrecisionChoice measured_choice(const StageContext& context, const FamilyRegistry& registry,
+                                std::int64_t vocabulary, bool dots) {
+  const Precision setting = context.stage.settings.precision;
+  if (setting == Precision::kBf16 && !dots) return kWidened;
+  const PrecisionTimes times = measure_precision(step_products(context, registry, vocabulary),
+                                                 {.device = {}, .threads = context.threads}, dots);
+  const PrecisionChoice choice = times.fastest(setting);
+  const std::string with_dots =
+      dots ? fmt::format(", {:.3g} ms with bf16 dot products", 1e3 * times.bf16_dots) : "";
+  spdlog::info(
+      "precision: {} is {}: a step's products take {:.3g} ms with fp32 weights, {:.3g} ms with "
+      "bf16 "
+      "ones{}",
+      name_of(setting), words_of(choice), 1e3 * times.fp32, 1e3 * times.bf16, with_dots);
+  return choice;
 }
 
 }  // namespace
 
+PrecisionChoice PrecisionTimes::fastest(Precision setting) const {
+  const bool dots = clearly_faster(bf16_dots, bf16);
+  const bool half = setting == Precision::kBf16 || clearly_faster(dots ? bf16_dots : bf16, fp32);
+  return half ? (dots ? kDots : kWidened) : kPlain;
+}
+
 PrecisionTimes measure_precision(std::span<const StepProduct> products,
-                                 const kernels::Context& context) {
+                                 const kernels::Context& context, bool dots) {
   PrecisionTimes sum;
+  if (dots) sum.bf16_dots = 0;
   for (const StepProduct& product : products.first(std::min(kMeasured, products.size()))) {
     const Timing timing(product, context);
     constexpr double kNever = std::numeric_limits<double>::infinity();
-    PrecisionTimes best{kNever, kNever};
-    for (int i = 0; i < kRepeats; ++i) {  // in turn, so that a busy moment hits both
-      best.fp32 = std::min(best.fp32, timing.seconds(Precision::kFp32));
-      best.bf16 = std::min(best.bf16, timing.seconds(Precision::kBf16));
+    PrecisionTimes best{kNever, kNever, kNever};
+    for (int i = 0; i < kRepeats; ++i) {  // in turn, so that a busy moment hits all
+      best.fp32 = std::min(best.fp32, timing.seconds(kPlain));
+      best.bf16 = std::min(best.bf16, timing.seconds(kWidened));
+      if (dots) best.bf16_dots = std::min(best.bf16_dots, timing.seconds(kDots));
     }
     sum.fp32 += best.fp32;
     sum.bf16 += best.bf16;
+    sum.bf16_dots += best.bf16_dots;
   }
   return sum;
 }
 
-Precision choose_precision(const StageContext& context, const FamilyRegistry& registry,
-                           std::int64_t vocabulary) {
-  const Precision setting = context.stage.settings.precision;
-  if (setting != Precision::kAuto) return setting;
-  Precision chosen = Precision::kFp32;
+PrecisionChoice choose_precision(const StageContext& context, const FamilyRegistry& registry,
+                                 std::int64_t vocabulary) {
+  if (context.stage.settings.precision == Precision::kFp32) return kPlain;
+  const std::int64_t lacking = kernels::has_bf16_dots() ? 0 : 1;
+  const bool dots = context.world.max(lacking) == 0;
+  PrecisionChoice choice;
   if (context.world.rank() == 0) {
-    chosen = stored_precision(context);
-    if (chosen == Precision::kAuto) {
-      const auto products = step_products(context, registry, vocabulary);
-      const PrecisionTimes times =
-          measure_precision(products, {.device = {}, .threads = context.threads});
-      chosen = times.faster();
-      spdlog::info(
-          "precision: auto is {}: a step's products take {:.3g} ms with fp32 weights and "
-          "{:.3g} ms with bf16 ones",
-          name_of(chosen), 1e3 * times.fp32, 1e3 * times.bf16);
-    }
+    const auto stored = stored_choice(context, dots);
+    choice = stored ? *stored : measured_choice(context, registry, vocabulary, dots);
   }
-  std::int64_t number = static_cast<std::int64_t>(chosen);
-  context.world.broadcast(std::span<std::int64_t>(&number, 1));
-  return static_cast<Precision>(number);
+  std::array<std::int64_t, 2> numbers = {static_cast<std::int64_t>(choice.weights),
+                                         choice.bf16_dots ? 1 : 0};
+  context.world.broadcast(std::span<std::int64_t>(numbers));
+  return {static_cast<Precision>(numbers[0]), numbers[1] != 0};
 }
 
 }  // namespace peryton

@@ -1,7 +1,8 @@
-// In which type a training stage stores its weights.
+// In which type a training stage stores its weights and multiplies them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <limits>
 #include <span>
 
 #include "framework/train/step_products.h"
@@ -14,22 +15,33 @@ constexpr DType dtype_of(Precision precision) {
   return precision == Precision::kBf16 ? DType::kBFloat16 : DType::kFloat32;
 }
 
-// Seconds of the products with weights stored either way, activations and sums in float32.
-struct PrecisionTimes {
-  double fp32 = 0, bf16 = 0;
-  // The faster; fp32 where bf16 is not faster by more than what two measurements of one thing
-  // differ by, for it is the more exact.
-  Precision faster() const { return bf16 < 0.97 * fp32 ? Precision::kBf16 : Precision::kFp32; }
+// How a stage computes: in what its weights are stored and, where that is bf16, whether products
+// with them round activations and gradients to bf16 too (bf16 dot products).
+struct PrecisionChoice {
+  Precision weights = Precision::kFp32;  // never kAuto
+  bool bf16_dots = false;
+  bool operator==(const PrecisionChoice&) const = default;
 };
 
-// Times the few products that are most of the work, cut to a few milliseconds each; takes below a
-// second.
-PrecisionTimes measure_precision(std::span<const StepProduct> products,
-                                 const kernels::Context& context);
+// Seconds of the products of a step: with weights stored in fp32; in bf16 and widened; in bf16 and
+// with dot products. Infinity: not possible here.
+struct PrecisionTimes {
+  double fp32 = 0, bf16 = 0, bf16_dots = std::numeric_limits<double>::infinity();
+  // The fastest that `setting`, auto or bf16, allows. Of two that differ by less than two
+  // measurements of one thing do it is the more exact one.
+  PrecisionChoice fastest(Precision setting) const;
+};
 
-// Collective. The stage's setting; for `auto` what its newest checkpoint was written under, else
-// what rank 0 measures to be faster, which it logs. Never kAuto, and the same on every rank.
-Precision choose_precision(const StageContext& context, const FamilyRegistry& registry,
-                           std::int64_t vocabulary);
+// Times the few products that are most of the work, cut to a few milliseconds each; takes about a
+// second. `dots`: this processor has bf16 dot products, and they are to be timed.
+PrecisionTimes measure_precision(std::span<const StepProduct> products,
+                                 const kernels::Context& context, bool dots);
+
+// Collective. The stage's setting; what it leaves open is as in the newest checkpoint, else what
+// rank 0 measures to be faster, which it logs. Dot products only where every rank has them: a
+// checkpoint that was written with them goes on without, and a warning says so. The same on every
+// rank.
+PrecisionChoice choose_precision(const StageContext& context, const FamilyRegistry& registry,
+                                 std::int64_t vocabulary);
 
 }  // namespace peryton

@@ -63,8 +63,9 @@ StageResult run_train_stage(StageContext& context) {
   const PreparedData data = open_prepared_data(context.inputs.at("data"));
   const TokenSource train = training_source(data, context.config.run.seed);
   const FamilyRegistry registry = all_families();
-  const Precision precision = choose_precision(context, registry, train.vocabulary_size());
-  StoredModel stored = build_model(context, registry, dtype_of(precision), train.vocabulary_size());
+  const PrecisionChoice precision = choose_precision(context, registry, train.vocabulary_size());
+  StoredModel stored =
+      build_model(context, registry, dtype_of(precision.weights), train.vocabulary_size());
   stored.tokenizer = data.tokenizer;
   freeze_for_stage(context, stored);
   pack_frozen(stored, /*saved_again=*/true);
@@ -88,7 +89,7 @@ StageResult run_train_stage(StageContext& context) {
                    .train = train,
                    .alpha_source = alpha_source.get(),
                    .validation = validation.get(),
-                   .precision = precision,
+                   .precision = precision.weights,
                    .ranks = mesh.data(),
                    .context = {.device = {}, .threads = context.threads},
                    .folder = context.stage_folder,

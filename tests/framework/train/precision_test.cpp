@@ -9,6 +9,7 @@
 #include "framework/comm/world.h"
 #include "framework/config/run_config.h"
 #include "framework/data/prepare.h"
+#include "kernels/gemm/gemm.h"
 #include "tests/framework/train/stage_support.h"
 
 namespace peryton {
@@ -30,9 +31,9 @@ RunConfig config_with(const std::string& precision) {
       "precision.yaml");
 }
 
-class PrecisionChoice : public testing::TestWithParam<std::string> {
+class PrecisionOfStage : public testing::TestWithParam<std::string> {
  protected:
-  PrecisionChoice() : runner_("precision") {}
+  PrecisionOfStage() : runner_("precision") {}
 
   StageResult run(const RunConfig& config, const std::string& where, bool stop = false) {
     if (!std::filesystem::exists(runner_.folder() / where)) {
@@ -43,9 +44,29 @@ class PrecisionChoice : public testing::TestWithParam<std::string> {
   std::string weights(const std::string& where) const {
     return read_file(runner_.folder() / where / "pretrain/model/model.safetensors");
   }
-  std::string stored(const std::string& where) const {
+  nlohmann::json state(const std::string& where) const {
     const auto folder = runner_.folder() / where / "pretrain/checkpoints";
-    return CheckpointStore(folder).latest()->state().at("precision");
+    return CheckpointStore(folder).latest()->state();
+  }
+  std::string stored(const std::string& where) const { return state(where).at("precision"); }
+
+  // choose_precision() of ranks of which only the first sees the checkpoints of `where`.
+  std::vector<PrecisionChoice> choices(const RunConfig& config, const std::string& where) const {
+    const std::atomic<bool> stop = false;
+    std::vector<PrecisionChoice> chosen(3);
+    run_ranks(3, [&](Communicator& ranks) {
+      const StageContext context{
+          .config = config,
+          .stage = config.stage("pretrain"),
+          .run_folder = runner_.folder(),
+          .stage_folder = runner_.folder() / (ranks.rank() == 0 ? where + "/pretrain" : "nothing"),
+          .inputs = {},
+          .world = ranks,
+          .stop = stop};
+      chosen[static_cast<std::size_t>(ranks.rank())] =
+          choose_precision(context, all_families(), 257);
+    });
+    return chosen;
   }
 
   test::StageRunner runner_;
@@ -53,7 +74,7 @@ class PrecisionChoice : public testing::TestWithParam<std::string> {
 };
 
 // Whatever this machine would measure, a checkpoint's choice holds, and so resuming is bitwise.
-TEST_P(PrecisionChoice, ResumesUnderTheCheckpointsChoice) {
+TEST_P(PrecisionOfStage, ResumesUnderTheCheckpointsChoice) {
   const RunConfig explicit_one = config_with(GetParam()), automatic = config_with("auto");
   run(explicit_one, "whole");
   EXPECT_EQ(run(explicit_one, "resumed", /*stop=*/true).steps, 1);
@@ -64,9 +85,9 @@ TEST_P(PrecisionChoice, ResumesUnderTheCheckpointsChoice) {
   EXPECT_EQ(weights("resumed"), weights("whole"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Either, PrecisionChoice, testing::Values("fp32", "bf16"));
+INSTANTIATE_TEST_SUITE_P(Either, PrecisionOfStage, testing::Values("fp32", "bf16"));
 
-TEST_F(PrecisionChoice, AutoIsOneOfTheTwoAndIsStored) {
+TEST_F(PrecisionOfStage, AutoIsOneOfTheTwoAndIsStored) {
   run(config_with("auto"), "run");
   const std::string chosen = stored("run");
   ASSERT_TRUE(chosen == "fp32" || chosen == "bf16") << chosen;
@@ -74,30 +95,35 @@ TEST_F(PrecisionChoice, AutoIsOneOfTheTwoAndIsStored) {
   EXPECT_EQ(weights("run"), weights("explicit"));
 }
 
-// Only rank 0 sees the checkpoint here; the others do as it says.
-TEST_F(PrecisionChoice, RanksTakeTheChoiceOfTheFirst) {
+TEST_F(PrecisionOfStage, RanksTakeTheChoiceOfTheFirst) {
   run(config_with("bf16"), "run", /*stop=*/true);
-  const RunConfig config = config_with("auto");
-  const std::atomic<bool> stop = false;
-  std::vector<Precision> chosen(3, Precision::kAuto);
-  run_ranks(3, [&](Communicator& ranks) {
-    const StageContext context{
-        .config = config,
-        .stage = config.stage("pretrain"),
-        .run_folder = runner_.folder(),
-        .stage_folder = runner_.folder() / (ranks.rank() == 0 ? "run/pretrain" : "nothing"),
-        .inputs = {},
-        .world = ranks,
-        .stop = stop};
-    chosen[static_cast<std::size_t>(ranks.rank())] = choose_precision(context, all_families(), 257);
-  });
-  EXPECT_EQ(chosen, std::vector<Precision>(3, Precision::kBf16));
+  const PrecisionChoice want{Precision::kBf16, state("run").at("bf16_dots")};
+  EXPECT_EQ(choices(config_with("auto"), "run"), std::vector(3, want));
 }
 
-TEST(PrecisionTimes, Bf16HasToBeFasterByMoreThanNoise) {
-  EXPECT_EQ((PrecisionTimes{.fp32 = 1.0, .bf16 = 0.8}.faster()), Precision::kBf16);
-  EXPECT_EQ((PrecisionTimes{.fp32 = 1.0, .bf16 = 0.99}.faster()), Precision::kFp32);
-  EXPECT_EQ((PrecisionTimes{.fp32 = 0.8, .bf16 = 1.0}.faster()), Precision::kFp32);
+// A processor without dot products goes on without them.
+TEST_F(PrecisionOfStage, DotProductsOfACheckpointHoldWhereTheyArePossible) {
+  CheckpointStore store(runner_.folder() / "run/pretrain/checkpoints", {});
+  store.save(
+      1, {},
+      {.state = {{"precision", "bf16"}, {"bf16_dots", true}}, .metric = {}, .refers_to = {}});
+  const PrecisionChoice want{Precision::kBf16, kernels::has_bf16_dots()};
+  EXPECT_EQ(choices(config_with("auto"), "run"), std::vector(3, want));
+  EXPECT_EQ(choices(config_with("bf16"), "run"), std::vector(3, want));
+}
+
+TEST(PrecisionTimes, WhatIsLessExactHasToBeFasterByMoreThanNoise) {
+  constexpr PrecisionChoice kPlain, kWidened{Precision::kBf16, false},
+      kDots{Precision::kBf16, true};
+  const auto fastest = [](PrecisionTimes times) { return times.fastest(Precision::kAuto); };
+  EXPECT_EQ(fastest({.fp32 = 1.0, .bf16 = 0.8}), kWidened);
+  EXPECT_EQ(fastest({.fp32 = 1.0, .bf16 = 0.99}), kPlain);
+  EXPECT_EQ(fastest({.fp32 = 0.8, .bf16 = 1.0}), kPlain);
+  EXPECT_EQ(fastest({.fp32 = 1.0, .bf16 = 1.2, .bf16_dots = 0.6}), kDots);
+  EXPECT_EQ(fastest({.fp32 = 1.0, .bf16 = 0.8, .bf16_dots = 0.79}), kWidened);
+  EXPECT_EQ(fastest({.fp32 = 1.0, .bf16 = 1.2, .bf16_dots = 0.99}), kPlain);
+  EXPECT_EQ((PrecisionTimes{1.0, 1.2, 0.99}.fastest(Precision::kBf16)), kDots);
+  EXPECT_EQ((PrecisionTimes{1.0, 1.2, 1.3}.fastest(Precision::kBf16)), kWidened);
 }
 
 TEST(StepProducts, AreThoseOfTheModel) {
@@ -120,7 +146,7 @@ TEST(StepProducts, AreThoseOfTheModel) {
   const decltype(counts) want{
       {{257, 16}, 1}, {{48, 16}, 2}, {{16, 16}, 2}, {{64, 16}, 2}, {{16, 64}, 2}};
   EXPECT_EQ(counts, want);
-  const PrecisionTimes times = measure_precision(products, {});
+  const PrecisionTimes times = measure_precision(products, {}, kernels::has_bf16_dots());
   EXPECT_GT(times.fp32, 0);
   EXPECT_GT(times.bf16, 0);
 }
