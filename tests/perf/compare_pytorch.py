@@ -161,12 +161,21 @@ def compare_own(options):
     return {"times": times, "flops": flops}
 
 
+def write_text(path):
+    """Text to learn from: this repository's own sources and pages."""
+    root = HERE.parent.parent
+    files = [file for kind in ("*.md", "*.h", "*.cpp") for part in ("docs", "framework", "kernels", "launch")
+             for file in sorted((root / part).rglob(kind))]
+    path.write_text("".join(file.read_text(encoding="utf-8") for file in files), encoding="utf-8")
+
+
 def losses_of(row, options):
     """The loss of each of 200 steps, one a line; what a file of an earlier run holds already is not run again."""
     kept = options.work / f"losses_{row}.txt"
     if kept.exists() and len(kept.read_text().split()) == 200:
         return [float(line) for line in kept.read_text().split()]
-    worker = Worker(our_command(row, options, options.work / "ours.safetensors"), options.work)
+    command = our_command(row, options, options.work / "ours.safetensors")
+    worker = Worker([*command, "--text", "text.txt"], options.work)
     losses = [worker.first["loss"]]
     with kept.open("w", encoding="utf-8") as file:
         print(losses[0], file=file, flush=True)
@@ -178,8 +187,9 @@ def losses_of(row, options):
 
 
 def compare_losses(options):
-    """Loss after 200 steps with bfloat16 weights and with float32."""
-    exact, rounded = losses_of("step", options)[-1], losses_of("bf16", options)[-1]
+    """Loss after 200 steps with bfloat16 weights and with float32: the mean of the last ten, each on text not seen
+    before (one batch again and again is soon known by heart, and its loss says nothing)."""
+    exact, rounded = (statistics.mean(losses_of(row, options)[-10:]) for row in ("step", "bf16"))
     print(f"| loss after 200 steps | fp32 {exact:.4f} | bf16 {rounded:.4f} | "
           f"{abs(rounded / exact - 1):.2%} apart (at most 1 %) |")
 
@@ -204,7 +214,8 @@ def main():
     python = python_of(options.work)
     if not (options.work / "block.safetensors").exists():
         subprocess.run([python, HERE / "pytorch_twin.py", "make", options.work], check=True)
-        (options.work / "text.txt").write_text("Not read by the comparison.\n")
+    if not (options.work / "text.txt").exists():
+        write_text(options.work / "text.txt")
     print(f"{platform.platform()}, {options.threads} threads, medians of {options.repetitions}", flush=True)
     results = {}
     for row in options.rows.split(","):

@@ -2,6 +2,7 @@
 // one batch, then does what it is told, line by line, and answers in JSON.
 //
 //   step_benchmark hybrid CONFIG --start FILE --batch FILE --gradients FILE --threads N [--set a=b]
+//                  [--text FILE]: steps read on in its bytes, not one batch again and again
 //   step_benchmark block COMPONENT --batch FILE --gradients FILE --threads N
 //
 // First answer: {loss, flops}. Commands: `step` -> {seconds, loss}; `memory` -> {peak};
@@ -13,6 +14,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "framework/checkpoint/files.h"
 #include "framework/checkpoint/safetensors.h"
 #include "framework/comm/world.h"
 #include "framework/families/flops.h"
@@ -84,6 +86,12 @@ class HybridStep final : public Work {
     const SafetensorsFile batch = SafetensorsFile::open(arguments.at("--batch"));
     request_.batch.ids = batch.load("ids");
     request_.targets = batch.load("targets");
+    if (arguments.options.contains("--text")) {
+      text_ = read_file(arguments.at("--text"));
+      rows_ = context.stage.settings.global_batch;
+      length_ = context.stage.settings.sequence;
+      read_on();
+    }
     request_.scale = 1.0 / static_cast<double>(request_.targets.elements());
     request_.recompute = context.stage.settings.recompute;
     flops_ = model_.model->forward_flops_per_token(request_.batch.length()).training() *
@@ -96,7 +104,10 @@ class HybridStep final : public Work {
     tape.backward(result.loss);
     return result.loss.value().item();
   }
-  void update() override { optimiser_->step(step_++, context_); }
+  void update() override {
+    optimiser_->step(step_++, context_);
+    if (!text_.empty()) read_on();
+  }
   std::vector<NamedTensor> named_gradients() const override {
     std::vector<NamedTensor> list;
     for (const ArenaSlot& slot : arena_->slots()) {
@@ -107,9 +118,27 @@ class HybridStep final : public Work {
   double flops() const override { return flops_; }
 
  private:
+  // The next rows of the text, a token a byte.
+  void read_on() {
+    const std::int64_t size = rows_ * length_;
+    if (at_ + size >= static_cast<std::int64_t>(text_.size())) at_ = 0;
+    request_.batch.ids = Tensor::empty(DType::kInt32, {rows_, length_});
+    request_.targets = Tensor::empty(DType::kInt32, {rows_, length_});
+    for (std::int64_t i = 0; i < size; ++i) {
+      const auto byte = [&](std::int64_t at) {
+        return static_cast<unsigned char>(text_.at(static_cast<std::size_t>(at_ + at)));
+      };
+      request_.batch.ids.data<std::int32_t>()[i] = byte(i);
+      request_.targets.data<std::int32_t>()[i] = byte(i + 1);
+    }
+    at_ += size;
+  }
+
   StoredModel model_;
   kernels::Context context_;
   LossRequest request_;
+  std::string text_;
+  std::int64_t rows_ = 0, length_ = 0, at_ = 0;
   std::unique_ptr<TrainableArena> arena_;
   std::unique_ptr<AdamW> optimiser_;
   std::int64_t step_ = 0;
