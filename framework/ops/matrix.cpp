@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/matrix.h"
 
-#include "framework/ops/bf16_dots.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
 
@@ -36,7 +35,7 @@ void product(const kernels::Context& context, const Tensor& a, const Tensor& b, 
                                .c = c.data<T>(),
                                .ldc = c.stride(0),
                                .bias = bias.defined() ? bias.data<T>() : nullptr,
-                               .bf16_dots = bf16_dots(),
+                               .bf16_dots = context.bf16_dots,
                                .workspace = workspace.data<T>()},
                               context);
 }

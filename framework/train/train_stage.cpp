@@ -83,19 +83,20 @@ StageResult run_train_stage(StageContext& context) {
           std::vector<WeightedTokenFile>{{.file = file, .weight = 1}}, context.config.run.seed);
     }
   }
-  Trainer trainer({.model = *stored.model,
-                   .stage = context.stage,
-                   .steps = stage_steps(context, *stored.model),
-                   .train = train,
-                   .alpha_source = alpha_source.get(),
-                   .validation = validation.get(),
-                   .precision = precision.weights,
-                   .ranks = mesh.data(),
-                   .context = {.device = {}, .threads = context.threads},
-                   .folder = context.stage_folder,
-                   .stop = [&] { return context.stop.load(); },
-                   .is_terminal = context.is_terminal,
-                   .at_point = fault_point_from_environment()});
+  Trainer trainer(
+      {.model = *stored.model,
+       .stage = context.stage,
+       .steps = stage_steps(context, *stored.model),
+       .train = train,
+       .alpha_source = alpha_source.get(),
+       .validation = validation.get(),
+       .precision = precision.weights,
+       .ranks = mesh.data(),
+       .context = {.device = {}, .threads = context.threads, .bf16_dots = precision.bf16_dots},
+       .folder = context.stage_folder,
+       .stop = [&] { return context.stop.load(); },
+       .is_terminal = context.is_terminal,
+       .at_point = fault_point_from_environment()});
   const TrainingEnd end = trainer.run();
   const StageResult result = result_of(trainer, end, stored);
   if (end == TrainingEnd::kDone && context.world.rank() == 0) {

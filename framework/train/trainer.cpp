@@ -7,7 +7,6 @@
 
 #include "framework/config/enum_names.h"
 #include "framework/hybrid/batching.h"
-#include "framework/ops/bf16_dots.h"
 #include "framework/train/machine.h"
 #include "framework/train/optimiser_settings.h"
 #include "framework/train/validation.h"
@@ -158,7 +157,7 @@ void Trainer::save() {
                 {.state = {{"progress", to_json(progress_)},
                            {"updates", updates},
                            {"precision", name_of(args_.precision)},
-                           {"bf16_dots", args_.bf16_dots},
+                           {"bf16_dots", args_.context.bf16_dots},
                            {"world", args_.ranks.size()}},
                  .metric = validated ? std::optional(progress_.validation) : std::nullopt,
                  .refers_to = {}});
@@ -191,7 +190,6 @@ void Trainer::record(const StepOutcome& outcome, double seconds) {
 
 TrainingEnd Trainer::run() {
   using Clock = std::chrono::steady_clock;
-  const Bf16DotsScope products(args_.bf16_dots);
   while (!finished()) {
     const auto start = Clock::now();
     const StepOutcome outcome = one_step();

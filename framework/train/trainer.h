@@ -28,7 +28,6 @@ struct TrainerArgs {
   const TokenSource* alpha_source = nullptr;   // alternating search: rows of the alpha steps
   const EvaluationRows* validation = nullptr;  // null: no validation
   Precision precision = Precision::kFp32;      // of the model's weights; kept in checkpoints
-  bool bf16_dots = false;                      // products with them round the rest; kept too
   Communicator& ranks;                         // data-parallel
   kernels::Context context;
   std::filesystem::path folder;  // of the stage

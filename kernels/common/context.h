@@ -16,6 +16,9 @@ namespace peryton::kernels {
 struct Context {
   Device device = {};
   int threads = 1;  // CPU: size of the team
+  // Products with bfloat16 weights round their other factor to bfloat16 too (GemmArgs::bf16_dots).
+  // A choice of the run, as PyTorch's autocast is; only where has_bf16_dots().
+  bool bf16_dots = false;
 };
 
 // Calls task(i) once for each i in [0, count), in any order, on at most context.threads threads.
