@@ -14,8 +14,9 @@
 
 namespace peryton {
 
-// bf16: weights are stored in bfloat16 (what trains keeps its fp32 values beside them);
-// activations, sums and gradients are fp32. auto: fp32 on a CPU.
+// bf16: weights are stored in bfloat16 (what trains keeps its fp32 values beside them); sums are
+// fp32, and so is what is multiplied with them unless bf16 dot products were measured to be faster.
+// auto: the faster of both (train/precision.h).
 enum class Precision { kFp32, kBf16, kAuto };
 // wsd: warm up, stay, and come down linearly over the last `decay` part.
 enum class SchedulePolicy { kConstant, kCosine, kLinear, kWsd };
