@@ -19,10 +19,7 @@ struct PairPanels {
   const PairKernels& kernels;
 
   PanelShape shape() const { return kernels.shape; }
-  std::int64_t depth() const {
-    constexpr std::int64_t kElements = kPanelBytes / static_cast<std::int64_t>(sizeof(Element));
-    return std::min(kDepth, kElements / shape().columns / 2 * 2);
-  }
+  static std::int64_t depth() { return 2 * kDepth; }  // as many bytes
   static std::int64_t stored(std::int64_t k) { return round_up(k, 2); }
   template <class T>
   static void pack(const PanelSource<T>& source, std::int64_t lines, std::int64_t k,

@@ -22,10 +22,7 @@ struct FloatPanels {
   static constexpr bool kReadsInPlace = std::is_same_v<A, float>;
 
   static cpu::PanelShape shape() { return cpu::panel_shape(); }
-  static std::int64_t depth() {
-    constexpr std::int64_t kElements = cpu::kPanelBytes / static_cast<std::int64_t>(sizeof(float));
-    return std::min(cpu::kDepth, kElements / shape().columns);
-  }
+  static std::int64_t depth() { return cpu::kDepth; }
   static std::int64_t stored(std::int64_t k) { return k; }
   template <class T>
   static void pack(const cpu::PanelSource<T>& source, std::int64_t lines, std::int64_t k,

@@ -18,20 +18,23 @@
 
 namespace peryton::kernels::cpu {
 
-// A panel of B, at most 32 KiB, comes from the nearest caches again and again. Deeper is better: C
-// passes once a depth, and the ends of the innermost loop are a smaller part of it.
+// Deeper is better: C passes once a depth, and the ends of the innermost loop are a smaller part of
+// it. A panel of B, 32 or 64 KiB, streams from the second-level cache where the first is too small.
 constexpr std::int64_t kDepth = 512;
-constexpr std::int64_t kPanelBytes = 32 << 10;
-constexpr std::int64_t kBlockRows = 72;       // a block of A, 144 KiB, in the second-level cache
+constexpr std::int64_t kBlockPanels =
+    12;  // a block of A, 144 or 288 KiB, in the second-level cache
 constexpr std::int64_t kBlockColumns = 1024;  // columns of one task
-constexpr std::int64_t kSlabColumns = 4096;   // a slab of B, 4 MiB, in the last one
+constexpr std::int64_t kSlabColumns = 4096;   // a slab of B, 8 MiB, in the last one
+// Rows of A so far apart fall into one set of the first-level cache, which has fewer ways than a
+// panel has rows: then copying them pays.
+constexpr std::int64_t kAliasedBytes = 4096, kWays = 8;
 
 constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
 // An even number of blocks of nearly one size: a team is kept busy to the end.
-constexpr std::int64_t block_rows(std::int64_t m, std::int64_t multiple) {
-  const std::int64_t blocks = 2 * divide_up(m, 2 * kBlockRows);
-  return round_up(divide_up(m, blocks), multiple);
+constexpr std::int64_t block_rows(std::int64_t m, std::int64_t panel_rows) {
+  const std::int64_t blocks = 2 * divide_up(m, 2 * kBlockPanels * panel_rows);
+  return round_up(divide_up(m, blocks), panel_rows);
 }
 
 // In floats, enough for panels of either element.
@@ -40,7 +43,8 @@ constexpr std::int64_t slab_floats(std::int64_t n, std::int64_t k) {
 }
 
 constexpr std::int64_t block_floats(std::int64_t m, std::int64_t k) {
-  return block_rows(m, kLargestPanel.rows) * std::min(k, kDepth);
+  const std::int64_t rows = std::min(m, kBlockPanels * kLargestPanel.rows);
+  return round_up(rows, kLargestPanel.rows) * std::min(k, kDepth);
 }
 
 // One slab: columns [column, column + columns) and depths [depth, depth + k).
@@ -86,7 +90,8 @@ void multiply_block(const Panels& panels, const GemmArgs<float, A, B>& args, con
   std::int64_t done = 0;
   if constexpr (Panels::template kReadsInPlace<A>) {
     // Rows that lie contiguous are read where they are, as far as they fill panels.
-    if (step == 1) done = rows / shape.rows * shape.rows;
+    const bool aliased = shape.rows > kWays && line * sizeof(A) % kAliasedBytes == 0;
+    if (step == 1 && !aliased) done = rows / shape.rows * shape.rows;
     if (done > 0) {
       PanelProductOf<Element> whole = product;
       whole.a = a;

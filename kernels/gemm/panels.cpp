@@ -55,8 +55,9 @@ HWY_INLINE void StoreTile(const hn::Vec<Tag>* left, const hn::Vec<Tag>* right,
 }
 
 // One tile: kRows x kColumns of C. `kFetchNext`: asks for the next panel of B meanwhile, which lies
-// too far away to come in time by itself.
-// `kPacked`: A is a panel.
+// too far away to come in time by itself. `kPacked`: A is a panel. Rows of A go three by three: a
+// pointer, a stride and twice the stride address them, where a pointer a row needs more registers
+// than there are.
 template <bool kFetchNext, bool kPacked>
 HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
                              const float* HWY_RESTRICT b, const float* bias, float* c,
@@ -69,16 +70,24 @@ HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
     hwy::Prefetch(c + i * ldc);  // needed only after the loop, and far apart
     hwy::Prefetch(c + i * ldc + kColumns - 1);
   }
+  const float* groups[kRows / 3];
+  const std::int64_t stride = kPacked ? 1 : p.a_stride;
+#pragma GCC unroll 4
+  for (int g = 0; g < kRows / 3; ++g) {
+    groups[g] = a + 3 * g * stride;
+    asm("" : "+r"(groups[g]));  // hides that one follows from another
+  }
   for (std::int64_t k = 0; k < p.k; ++k) {
     const auto b_left = hn::LoadU(d, b), b_right = hn::LoadU(d, b + kLanes);
     if constexpr (kFetchNext) __builtin_prefetch(b + kColumns * p.k, 0, 2);
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
-      const auto value = hn::Set(d, kPacked ? a[i] : a[i * p.a_stride]);
+      const auto value = hn::Set(d, groups[i / 3][i % 3 * stride]);
       left[i] = hn::MulAdd(value, b_left, left[i]);
       right[i] = hn::MulAdd(value, b_right, right[i]);
     }
-    a += kPacked ? kRows : 1;
+#pragma GCC unroll 4
+    for (int g = 0; g < kRows / 3; ++g) groups[g] += kPacked ? kRows : 1;
     b += kColumns;
   }
   if (p.beta == 0) return StoreTile<Old::kIgnored>(left, right, p, bias, c, ldc);

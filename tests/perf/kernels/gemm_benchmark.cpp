@@ -12,9 +12,9 @@ void gemm(benchmark::State& state) {
   const std::int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   const bool transpose_a = state.range(3) != 0, transpose_b = state.range(4) != 0;
   const int threads = static_cast<int>(state.range(5));
-  const std::vector<float> a = random_floats(m * k), b = random_floats(n * k);
-  std::vector<float> c(static_cast<std::size_t>(m * n));
-  std::vector<float> workspace(static_cast<std::size_t>(kernels::gemm_workspace(m, n, k, threads)));
+  const Floats a = random_tensor(m * k), b = random_tensor(n * k);
+  Floats c(static_cast<std::size_t>(m * n));
+  Floats workspace(static_cast<std::size_t>(kernels::gemm_workspace(m, n, k, threads)));
   for (auto _ : state) {
     kernels::cpu::gemm<float, float, float>({.transpose_a = transpose_a,
                                              .transpose_b = transpose_b,
@@ -44,9 +44,9 @@ BENCHMARK(gemm)
     ->Args({2048, 512, 1024, 0, 1, 2})  // Mamba-2 out
     ->Args({2048, 2048, 512, 0, 1, 2})  // up
     ->Args({2048, 512, 2048, 0, 1, 2})  // down
-    ->Args({128, 50280, 512, 0, 1, 2})  // logits of a chunk of tokens
-    ->Args({128, 512, 50280, 0, 0, 2})  // gradient of their hidden states
-    ->Args({50280, 512, 128, 1, 0, 2})  // gradient of the head
+    ->Args({1024, 50280, 512, 0, 1, 2})  // logits of a chunk of tokens
+    ->Args({1024, 512, 50280, 0, 0, 2})  // gradient of their hidden states
+    ->Args({50280, 512, 1024, 1, 0, 2})  // gradient of the head
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 

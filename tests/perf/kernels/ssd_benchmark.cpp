@@ -15,28 +15,6 @@ constexpr kernels::SsdShape kShape{1, 2048, 16, 64, 128, 1};
 constexpr std::int64_t kInner = kShape.heads * kShape.head_dim;
 constexpr std::int64_t kRow = kInner + 2 * kShape.state;
 
-// Memory as tensors have it: aligned, large pieces on huge pages.
-template <class T>
-struct TensorMemory {
-  using value_type = T;
-  static constexpr std::size_t kHugePage = 2 << 20;
-
-  TensorMemory() = default;
-  T* allocate(std::size_t count) {
-    void* data = ::operator new(count * sizeof(T), std::align_val_t(kHugePage));
-    if (count * sizeof(T) >= kHugePage) madvise(data, count * sizeof(T), MADV_HUGEPAGE);
-    return static_cast<T*>(data);
-  }
-  void deallocate(T* data, std::size_t) { ::operator delete(data, std::align_val_t(kHugePage)); }
-  bool operator==(const TensorMemory&) const = default;
-};
-using Floats = std::vector<float, TensorMemory<float>>;
-
-Floats random_tensor(std::int64_t count, std::uint32_t seed = 1) {
-  const std::vector<float> values = random_floats(count, seed);
-  return {values.begin(), values.end()};
-}
-
 struct Scan {
   Floats xbc = random_tensor(kShape.tokens * kRow);
   Floats dt = random_tensor(kShape.tokens * kShape.heads, 2);
