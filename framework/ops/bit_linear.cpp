@@ -33,11 +33,17 @@ DType wide_dtype(const Saved& saved) {
   return exact ? DType::kFloat64 : DType::kFloat32;
 }
 
+// What is quantised has numerics of its own: its products are not rounded to bf16.
+kernels::Context unrounded(kernels::Context context) {
+  context.bf16_dots = false;
+  return context;
+}
+
 void forward_layer(const kernels::Context& context, const Saved& saved, const Layer& layer,
                    const QuantisedRows& rows, const Tensor& y) {
   if (!saved.options.quantise) {
     const Tensor z = normalised_rows(context, saved.x, layer.gain_value, saved.rstd);
-    matrix_product(context, z, layer.dense, y, {.transpose_b = true});
+    matrix_product(unrounded(context), z, layer.dense, y, {.transpose_b = true});
   } else {
     ternary_product(context, rows, *layer.ternary, y);
   }
@@ -70,7 +76,7 @@ Tensor forward(const kernels::Context& context, Saved& saved, std::int64_t out) 
 Tensor input_gradient(const kernels::Context& context, const Layer& layer, const Tensor& d_y) {
   if (layer.ternary != nullptr) return transposed_ternary_product(context, d_y, *layer.ternary);
   const Tensor d_z = Tensor::empty(d_y.dtype(), {d_y.size(0), layer.dense.size(1)});
-  matrix_product(context, d_y, layer.dense, d_z);
+  matrix_product(unrounded(context), d_y, layer.dense, d_z);
   return d_z;
 }
 
@@ -83,7 +89,7 @@ void weight_gradient(Tape& tape, const Saved& saved, const Layer& layer, const T
                 saved.x.size(-1))
           : normalised_rows(context, saved.x, layer.gain_value, saved.rstd);
   const Tensor gradient = tape.gradient_to_add_into(layer.weight);
-  matrix_product(context, d_y.to(gradient.dtype()), z.to(gradient.dtype()), gradient,
+  matrix_product(unrounded(context), d_y.to(gradient.dtype()), z.to(gradient.dtype()), gradient,
                  {.transpose_a = true, .accumulate = true});
 }
 

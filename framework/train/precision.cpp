@@ -19,20 +19,24 @@ namespace peryton {
 namespace {
 
 constexpr std::size_t kMeasured = 4;    // shapes
-constexpr double kMeasuredFlops = 2e8;  // of one timing: about two milliseconds of a core
-constexpr std::int64_t kWeightElements = 4 << 20;  // beyond any cache that a core has to itself
+constexpr double kMeasuredFlops = 1e9;  // of one timing: about ten milliseconds of a core
+// Enough that packing the weight is as small a part as in the step; a step with fewer rows is timed
+// with all of them, on a weight beyond any cache that a core has to itself.
+constexpr std::int64_t kMeasuredRows = 512, kWeightElements = 4 << 20;
 constexpr int kRepeats = 5;
 
 // One product and its input gradient, as the linear op runs them.
 class Timing {
  public:
   Timing(const StepProduct& product, const kernels::Context& context) : context_(context) {
-    const std::int64_t out = std::clamp<std::int64_t>(kWeightElements / product.in, 1, product.out);
-    const double per_row = 4.0 * static_cast<double>(product.in * out);
-    const auto wanted = static_cast<std::int64_t>(kMeasuredFlops / per_row);
-    const std::int64_t rows = std::clamp<std::int64_t>(wanted, 1, product.rows);
-    times_ = std::clamp<std::int64_t>(wanted / rows, 1, 50);
-    scale_ = product.flops() / (per_row * static_cast<double>(rows * times_));
+    const std::int64_t rows = std::min(product.rows, kMeasuredRows);
+    const double per_column = 4.0 * static_cast<double>(rows * product.in);
+    const std::int64_t wanted = std::min(static_cast<std::int64_t>(kMeasuredFlops / per_column),
+                                         kWeightElements / product.in);
+    const std::int64_t out = std::clamp<std::int64_t>(wanted, 1, product.out);
+    const double once = per_column * static_cast<double>(out);
+    times_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(kMeasuredFlops / once), 1, 50);
+    scale_ = product.flops() / (once * static_cast<double>(times_));
     x_ = Tensor::full(DType::kFloat32, {rows, product.in}, 0.5);
     d_y_ = Tensor::full(DType::kFloat32, {rows, out}, 0.5);
     y_ = Tensor::empty(DType::kFloat32, {rows, out});

@@ -15,8 +15,8 @@ constexpr DType dtype_of(Precision precision) {
   return precision == Precision::kBf16 ? DType::kBFloat16 : DType::kFloat32;
 }
 
-// How a stage computes: in what its weights are stored and, where that is bf16, whether products
-// with them round activations and gradients to bf16 too (bf16 dot products).
+// How a stage computes: in what its frozen weights are stored and, where that is bf16, whether
+// every matrix product rounds its factors to bf16 (bf16 dot products).
 struct PrecisionChoice {
   Precision weights = Precision::kFp32;  // never kAuto
   bool bf16_dots = false;

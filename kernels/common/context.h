@@ -16,7 +16,7 @@ namespace peryton::kernels {
 struct Context {
   Device device = {};
   int threads = 1;  // CPU: size of the team
-  // Products with bfloat16 weights round their other factor to bfloat16 too (GemmArgs::bf16_dots).
+  // Matrix products round their factors to bfloat16 (GemmArgs::bf16_dots).
   // A choice of the run, as PyTorch's autocast is; only where has_bf16_dots().
   bool bf16_dots = false;
 };

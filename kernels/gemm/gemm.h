@@ -1,7 +1,7 @@
 // General matrix multiply, row-major:  C = alpha * op(A) * op(B) + beta * C [+ bias],  op(X) = X or
 // X^T. op(A) is [m, k], op(B) is [k, n], C is [m, n], bias [n]; leading dimensions are in elements.
 // With beta = 0 what C held is not read. A and B may be bfloat16, widened to float while they are
-// packed; where bf16_dots asks for it, A is rounded to bfloat16 instead.
+// packed; where bf16_dots asks for it, floats are rounded to bfloat16 instead.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -25,9 +25,8 @@ struct GemmArgs {
   T* c;
   std::int64_t ldc;
   const T* bias = nullptr;
-  // With B in bfloat16: A is rounded to bfloat16 too, and the processor's bf16 dot products
-  // multiply them; sums are float. Only where has_bf16_dots(). Fewer than eight rows are multiplied
-  // without.
+  // A and B are rounded to bfloat16, and the processor's bf16 dot products multiply them; sums are
+  // float. Only where has_bf16_dots(). Fewer than eight rows are multiplied without.
   bool bf16_dots = false;
   T* workspace = nullptr;  // gemm_workspace() elements; gemm() only
 };

@@ -39,12 +39,15 @@ std::array<const PairKernels*, 2> available_pair_kernels() {
   return found;
 }
 
-template <class A>
-void gemm_dots(const PairKernels& kernels, const GemmArgs<float, A, BFloat16>& args,
+template <class A, class B>
+void gemm_dots(const PairKernels& kernels, const GemmArgs<float, A, B>& args,
                const Context& context) {
   multiply_packed(PairPanels{kernels}, args, context);
 }
 
+template void gemm_dots(const PairKernels&, const GemmArgs<float, float, float>&, const Context&);
+template void gemm_dots(const PairKernels&, const GemmArgs<float, BFloat16, float>&,
+                        const Context&);
 template void gemm_dots(const PairKernels&, const GemmArgs<float, float, BFloat16>&,
                         const Context&);
 template void gemm_dots(const PairKernels&, const GemmArgs<float, BFloat16, BFloat16>&,

@@ -14,9 +14,10 @@ namespace peryton::kernels::cpu {
 // Those that this processor has and PERYTON_MAX_ISA allows, the best first; null at the end.
 std::array<const PairKernels*, 2> available_pair_kernels();
 
-// cpu::gemm with args.bf16_dots without the choice, for any number of rows.
-template <class A>
-void gemm_dots(const PairKernels& kernels, const GemmArgs<float, A, BFloat16>& args,
+// cpu::gemm with args.bf16_dots without the choice, for any number of rows; the workspace is that
+// of gemm_workspace<float, A, BFloat16>().
+template <class A, class B>
+void gemm_dots(const PairKernels& kernels, const GemmArgs<float, A, B>& args,
                const Context& context);
 
 }  // namespace peryton::kernels::cpu

@@ -60,10 +60,10 @@ void multiply(const GemmArgs<float, A, B>& args, const Context& context) {
   }
   if constexpr (std::is_same_v<B, BFloat16>) {
     if (few && args.transpose_b && !args.transpose_a) return cpu::few_rows(args, context);
-    if (args.bf16_dots && !few && args.k > 0) {
-      require(has_bf16_dots(), "gemm", "this processor has no bf16 dot products");
-      return cpu::gemm_dots(*cpu::available_pair_kernels().front(), args, context);
-    }
+  }
+  if (args.bf16_dots && !few && args.k > 0) {
+    require(has_bf16_dots(), "gemm", "this processor has no bf16 dot products");
+    return cpu::gemm_dots(*cpu::available_pair_kernels().front(), args, context);
   }
   cpu::multiply_packed(FloatPanels(), args, context);
 }

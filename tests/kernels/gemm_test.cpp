@@ -48,7 +48,7 @@ struct Problem {
     bias = random_values<T>(c.n, random);
   }
 
-  // `kernels`: rounds A to bfloat16 and multiplies on these.
+  // `kernels`: rounds A and B to bfloat16 and multiplies on these.
   std::vector<T> run(int threads, const cpu::PairKernels* kernels = nullptr) const {
     std::vector<T> result = start;
     if (c.beta == 0) {  // must not be read
@@ -56,8 +56,11 @@ struct Problem {
         std::fill_n(result.data() + i * ldc, c.n, std::nanf(""));
       }
     }
-    std::vector<T> workspace(
-        static_cast<std::size_t>(gemm_workspace<T, A, B>(c.m, c.n, c.k, threads)) + 1);
+    std::int64_t needed = gemm_workspace<T, A, B>(c.m, c.n, c.k, threads);
+    if constexpr (std::is_same_v<T, float>) {
+      if (kernels != nullptr) needed = gemm_workspace<float, A, BFloat16>(c.m, c.n, c.k, threads);
+    }
+    std::vector<T> workspace(static_cast<std::size_t>(needed) + 1);
     const GemmArgs<T, A, B> args{.transpose_a = c.transpose_a,
                                  .transpose_b = c.transpose_b,
                                  .m = c.m,
@@ -74,7 +77,7 @@ struct Problem {
                                  .bias = c.bias ? bias.data() : nullptr,
                                  .workspace = workspace.data()};
     const Context context{.threads = threads};
-    if constexpr (std::is_same_v<B, BFloat16>) {
+    if constexpr (std::is_same_v<T, float>) {
       if (kernels != nullptr) {
         cpu::gemm_dots(*kernels, args, context);
         return result;
@@ -85,12 +88,14 @@ struct Problem {
   }
 
   double expected(std::int64_t i, std::int64_t j, bool rounded) const {
+    const auto factor = [rounded](auto element) {
+      return rounded ? static_cast<double>(BFloat16(static_cast<float>(element)))
+                     : static_cast<double>(element);
+    };
     double sum = 0;
     for (std::int64_t p = 0; p < c.k; ++p) {
-      const A element = c.transpose_a ? a[p * lda + i] : a[i * lda + p];
-      const double left = rounded ? static_cast<double>(BFloat16(static_cast<float>(element)))
-                                  : static_cast<double>(element);
-      sum += left * static_cast<double>(c.transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
+      sum += factor(c.transpose_a ? a[p * lda + i] : a[i * lda + p]) *
+             factor(c.transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
     }
     return c.alpha * sum + c.beta * static_cast<double>(start[i * ldc + j]) +
            (c.bias ? static_cast<double>(bias[j]) : 0.0);
@@ -126,6 +131,8 @@ const Case kCases[] = {
     {13, 50, 600, true, true, -2, 0.5f, true},
     {200, 17, 256, true, false, 1, 1},
     {9, 4130, 20, false, true},
+    {150, 40, 1021, false, true},  // rows of A 4 KiB apart
+    {26, 70, 1101, false, false, 1, 1},
     {11, 5, 0, false, false, 1, 2, true},
 };
 
@@ -147,7 +154,9 @@ TEST(Gemm, DotProductsEqualTheSumsOfRoundedElements) {
     if (kernels == nullptr) continue;
     SCOPED_TRACE(kernels->name);
     for (const Case& c : kCases) {
+      check<float, float, float>(c, ++seed, kernels);
       check<float, float, BFloat16>(c, ++seed, kernels);
+      check<float, BFloat16, float>(c, ++seed, kernels);
       check<float, BFloat16, BFloat16>(c, ++seed, kernels);
     }
   }

@@ -69,8 +69,9 @@ class Work {
 // A search step of the hybrid: forward, backward, AdamW.
 class HybridStep final : public Work {
  public:
-  HybridStep(const Arguments& arguments, const StageContext& context, StoredModel stored)
-      : model_(std::move(stored)), context_{.device = {}, .threads = context.threads} {
+  HybridStep(const Arguments& arguments, const StageContext& context, StoredModel stored, bool dots)
+      : model_(std::move(stored)),
+        context_{.device = {}, .threads = context.threads, .bf16_dots = dots} {
     freeze_for_stage(context, model_);
     const SafetensorsFile start = SafetensorsFile::open(arguments.at("--start"));
     for (const ParameterPtr& parameter : model_.model->parameters()) {
@@ -229,9 +230,9 @@ void run_hybrid(const Arguments& arguments, Communicator& world) {
                              .stop = stop,
                              .threads = std::stoi(arguments.at("--threads"))};
   const auto vocabulary = static_cast<std::int64_t>(std::stoll(arguments.at("--vocabulary")));
-  StoredModel stored =
-      build_model(context, registry, dtype_of(context.stage.settings.precision), vocabulary);
-  HybridStep work(arguments, context, std::move(stored));
+  const PrecisionChoice precision = choose_precision(context, registry, vocabulary);
+  StoredModel stored = build_model(context, registry, dtype_of(precision.weights), vocabulary);
+  HybridStep work(arguments, context, std::move(stored), precision.bf16_dots);
   serve(work, arguments.at("--gradients"));
 }
 

@@ -38,12 +38,12 @@ BENCHMARK(gemm)
     ->ArgNames({"m", "n", "k", "ta", "tb", "threads"})
     ->Args({2048, 512, 512, 0, 1, 1})  // projector
     ->Args({2048, 512, 512, 0, 1, 2})
-    ->Args({512, 512, 2048, 1, 0, 2})   // its weight gradient
-    ->Args({2048, 2320, 512, 0, 1, 2})  // Mamba-2 in
-    ->Args({2048, 512, 2320, 0, 0, 2})  // its input gradient
-    ->Args({2048, 512, 1024, 0, 1, 2})  // Mamba-2 out
-    ->Args({2048, 2048, 512, 0, 1, 2})  // up
-    ->Args({2048, 512, 2048, 0, 1, 2})  // down
+    ->Args({512, 512, 2048, 1, 0, 2})    // its weight gradient
+    ->Args({2048, 2320, 512, 0, 1, 2})   // Mamba-2 in
+    ->Args({2048, 512, 2320, 0, 0, 2})   // its input gradient
+    ->Args({2048, 512, 1024, 0, 1, 2})   // Mamba-2 out
+    ->Args({2048, 2048, 512, 0, 1, 2})   // up
+    ->Args({2048, 512, 2048, 0, 1, 2})   // down
     ->Args({1024, 50280, 512, 0, 1, 2})  // logits of a chunk of tokens
     ->Args({1024, 512, 50280, 0, 0, 2})  // gradient of their hidden states
     ->Args({50280, 512, 1024, 1, 0, 2})  // gradient of the head
