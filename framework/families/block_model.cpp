@@ -22,6 +22,10 @@ Variable BlockModel::embed(const ForwardContext& context) {
   return peryton::embedding(context.tape, context.batch.ids, context.tape.parameter(*embedding_));
 }
 
+Variable BlockModel::final_norm(const ForwardContext& context, Variable hidden) {
+  return std::visit([&](const auto& norm) { return norm(context.tape, hidden); }, final_norm_);
+}
+
 Variable BlockModel::logits(const ForwardContext& context, Variable hidden) {
   return linear(context.tape, hidden, context.tape.parameter(*head_));
 }

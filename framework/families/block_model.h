@@ -1,9 +1,10 @@
 // What components have in common whatever their blocks are: parameters in order, an embedding
-// table, and a head that may be tied to it.
+// table, a final norm, and a head that may be tied to the table.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "framework/families/family.h"
@@ -16,6 +17,7 @@ class BlockModel : public Component {
   const ComponentShape& shape() const override { return shape_; }
   // Looks the tokens up; learned positions: see add_learned_positions.
   Variable embed(const ForwardContext& context) override;
+  Variable final_norm(const ForwardContext& context, Variable hidden) override;
   Variable logits(const ForwardContext& context, Variable hidden) override;
   ParameterPtr head() override { return head_; }
   ParameterPtr embedding() override { return embedding_; }
@@ -39,6 +41,7 @@ class BlockModel : public Component {
   ComponentShape shape_;
   ParameterList list_;
   ParameterPtr embedding_, head_;
+  std::variant<LayerNorm, RmsNorm> final_norm_;  // the last parameters before the head
 };
 
 // hidden + positions[t - document_start], for positions [count, width]. A token past the last

@@ -43,10 +43,6 @@ Variable SsmModel::run(const ForwardContext& context, std::int64_t first, std::i
   return hidden;
 }
 
-Variable SsmModel::final_norm(const ForwardContext& context, Variable hidden) {
-  return final_norm_(context.tape, hidden);
-}
-
 std::unique_ptr<ComponentState> SsmModel::make_state(std::int64_t rows, std::int64_t) {
   auto state = std::make_unique<SsmState>();
   for (std::int64_t i = 0; i < shape_.blocks; ++i) {

@@ -28,7 +28,6 @@ class SsmModel : public BlockModel {
  public:
   Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                Variable hidden) override;
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
   std::unique_ptr<ComponentState> make_state(std::int64_t rows, std::int64_t capacity) override;
 
  protected:
@@ -60,7 +59,6 @@ class SsmModel : public BlockModel {
   virtual SsmCarry fresh_carry(DType dtype, std::int64_t rows) const = 0;
 
   std::vector<RmsNorm> norms_;  // of the blocks
-  RmsNorm final_norm_;
 };
 
 }  // namespace peryton

@@ -72,10 +72,6 @@ Variable Bitnet::run_block(const Call& call, std::int64_t index, const Variable&
   return add(tape, mixed.sum, block.down(tape, block.feed_norm(tape, gated)));
 }
 
-Variable Bitnet::final_norm(const ForwardContext& context, Variable hidden) {
-  return final_norm_(context.tape, hidden);
-}
-
 void Bitnet::pack_frozen(const KeepValue& keep) {
   for_layers([&](const Layer& layer) { layer.pack_frozen(keep); });
 }

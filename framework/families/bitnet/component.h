@@ -30,7 +30,6 @@ class Bitnet : public Decoder, public Packable {
  public:
   Bitnet(Config config, DType dtype);
 
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
   void pack_frozen(const KeepValue& keep) override;
   void check_values(const std::string& where) const override;
   PackedModel packed(PackedForm form) const override;
@@ -48,7 +47,6 @@ class Bitnet : public Decoder, public Packable {
 
   Config config_;
   std::vector<Block> blocks_;
-  RmsNorm final_norm_;
 };
 
 }  // namespace peryton::bitnet

@@ -55,8 +55,4 @@ Variable Gpt2::run_block(const Call& call, std::int64_t index, const Variable& h
   return add(tape, attended.sum, block.down(tape, activation(tape, wide, config_.activation.kind)));
 }
 
-Variable Gpt2::final_norm(const ForwardContext& context, Variable hidden) {
-  return final_norm_(context.tape, hidden);
-}
-
 }  // namespace peryton::gpt2

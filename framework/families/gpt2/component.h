@@ -25,7 +25,6 @@ class Gpt2 : public Decoder {
   Gpt2(Config config, DType dtype);
 
   Variable embed(const ForwardContext& context) override;
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
   nlohmann::json config() const override { return write_config(config_); }
 
   const Config& settings() const { return config_; }
@@ -37,7 +36,6 @@ class Gpt2 : public Decoder {
 
   Config config_;
   ParameterPtr positions_;  // [positions, width]
-  LayerNorm final_norm_;
   std::vector<Block> blocks_;
 };
 

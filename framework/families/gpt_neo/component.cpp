@@ -47,8 +47,4 @@ Variable GptNeo::run_block(const Call& call, std::int64_t index, const Variable&
   return add(tape, attended.sum, block.down(tape, activation(tape, wide, config_.activation.kind)));
 }
 
-Variable GptNeo::final_norm(const ForwardContext& context, Variable hidden) {
-  return final_norm_(context.tape, hidden);
-}
-
 }  // namespace peryton::gpt_neo

@@ -26,7 +26,6 @@ class GptNeo : public Decoder {
   GptNeo(Config config, DType dtype);
 
   Variable embed(const ForwardContext& context) override;
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
   nlohmann::json config() const override { return write_config(config_); }
 
   const Config& settings() const { return config_; }
@@ -38,7 +37,6 @@ class GptNeo : public Decoder {
 
   Config config_;
   ParameterPtr positions_;  // [positions, width]
-  LayerNorm final_norm_;
   std::vector<Block> blocks_;
 };
 

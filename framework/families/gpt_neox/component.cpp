@@ -51,8 +51,4 @@ RotaryTable GptNeox::rotary_positions(const kernels::Context& context, DType dty
   return rotary_table(context, dtype, positions, config_.rotary_width, config_.rotary_base);
 }
 
-Variable GptNeox::final_norm(const ForwardContext& context, Variable hidden) {
-  return final_norm_(context.tape, hidden);
-}
-
 }  // namespace peryton::gpt_neox

@@ -58,8 +58,4 @@ RotaryTable Llama::rotary_positions(const kernels::Context& context, DType dtype
   return rotary_table(context, dtype, positions, config_.rotary.frequencies(config_.head_width));
 }
 
-Variable Llama::final_norm(const ForwardContext& context, Variable hidden) {
-  return final_norm_(context.tape, hidden);
-}
-
 }  // namespace peryton::llama

@@ -23,7 +23,6 @@ class Llama : public Decoder {
  public:
   Llama(Config config, DType dtype);
 
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
   nlohmann::json config() const override { return write_config(config_); }
 
   const Config& settings() const { return config_; }
@@ -36,7 +35,6 @@ class Llama : public Decoder {
                                std::int64_t positions) const override;
 
   Config config_;
-  RmsNorm final_norm_;
   std::vector<Block> blocks_;
 };
 

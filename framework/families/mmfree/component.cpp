@@ -95,10 +95,6 @@ Variable Mmfree::run(const ForwardContext& context, std::int64_t first, std::int
   return hidden;
 }
 
-Variable Mmfree::final_norm(const ForwardContext& context, Variable hidden) {
-  return final_norm_(context.tape, hidden);
-}
-
 Variable Mmfree::logits(const ForwardContext& context, Variable hidden) {
   return head_layer_(context.tape, hidden);
 }

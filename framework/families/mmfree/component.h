@@ -35,7 +35,6 @@ class Mmfree : public BlockModel {
 
   Variable run(const ForwardContext& context, std::int64_t first, std::int64_t last,
                Variable hidden) override;
-  Variable final_norm(const ForwardContext& context, Variable hidden) override;
   Variable logits(const ForwardContext& context, Variable hidden) override;
   HeadTerm head_term(const ForwardContext& context, const Variable& hidden) override;
   bool head_only_multiplies() const override { return false; }
@@ -59,7 +58,6 @@ class Mmfree : public BlockModel {
   Config config_;
   ParameterPtr lower_bounds_;  // [layers, width], or null
   std::vector<Block> blocks_;
-  RmsNorm final_norm_;
   BitLinear head_layer_;
 };
 
