@@ -13,6 +13,26 @@ Variable partner(Gate gate, const Variable& neighbour) {
 
 }  // namespace
 
+SegmentAlpha alpha_of_segment(const std::vector<Variable>& alpha, std::int64_t segment) {
+  const auto i = static_cast<std::size_t>(segment);
+  return {i > 0 ? alpha[i - 1] : Variable(), alpha[i],
+          i + 1 < alpha.size() ? alpha[i + 1] : Variable()};
+}
+
+double entry(const Variable& vector, std::int64_t k) {
+  return to_doubles(vector.value())[static_cast<std::size_t>(k)];
+}
+
+bool takes_part(const Variable& alpha, std::int64_t k) {
+  return alpha.needs_gradient() || entry(alpha, k) != 0;
+}
+
+bool projects_input(const Variable& coefficients) { return takes_part(coefficients, 0); }
+
+bool projects_output(const Variable& coefficients, std::int64_t k) {
+  return takes_part(coefficients, 2 * k);
+}
+
 Variable input_coefficients(Tape& tape, Gate gate, const SegmentAlpha& alpha, std::int64_t k) {
   const Variable before = partner(gate, alpha.previous);
   const auto at = static_cast<std::size_t>(k);

@@ -10,6 +10,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vector>
+
 #include "framework/autograd/tape.h"
 
 namespace peryton {
@@ -20,11 +22,21 @@ enum class Gate { kManticore, kTransition };
 struct SegmentAlpha {
   Variable previous, here, next;
 };
+SegmentAlpha alpha_of_segment(const std::vector<Variable>& alpha, std::int64_t segment);
+
+double entry(const Variable& vector, std::int64_t k);
+
+// Whether component k takes part under this alpha: not if its weight is exactly 0 and stays so.
+bool takes_part(const Variable& alpha, std::int64_t k);
 
 // [2]: the coefficients of P_in h and of cut(h) for component k.
 Variable input_coefficients(Tape& tape, Gate gate, const SegmentAlpha& alpha, std::int64_t k);
 
 // [2K]: for each component the coefficients of P_out v_k and of pad(v_k).
 Variable output_coefficients(Tape& tape, Gate gate, const SegmentAlpha& alpha);
+
+// Whether the hidden states of a component pass its projector, under these coefficients.
+bool projects_input(const Variable& coefficients);
+bool projects_output(const Variable& coefficients, std::int64_t k);
 
 }  // namespace peryton

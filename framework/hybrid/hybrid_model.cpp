@@ -17,21 +17,6 @@ Variable fit(Tape& tape, const Variable& h, std::int64_t width) {
   return weighted_sum(tape, {h}, tape.constant(from_doubles({1.0}, DType::kFloat64)), width);
 }
 
-double entry(const Variable& alpha, std::int64_t k) {
-  return to_doubles(alpha.value())[static_cast<std::size_t>(k)];
-}
-
-// Whether component k takes part under this alpha: not if its weight is exactly 0 and stays so.
-bool takes_part(const Variable& alpha, std::int64_t k) {
-  return alpha.needs_gradient() || entry(alpha, k) != 0;
-}
-
-// Whether this component's hidden states pass its projector, under coefficients of the gate.
-bool projects_input(const Variable& coefficients) { return takes_part(coefficients, 0); }
-bool projects_output(const Variable& coefficients, std::int64_t k) {
-  return takes_part(coefficients, 2 * k);
-}
-
 }  // namespace
 
 struct HybridModel::State final : ModelState {
@@ -48,10 +33,6 @@ struct HybridModel::Pass {
 
   ForwardContext context(Tape& on, std::int64_t k) const {
     return {on, batch, state ? state->components[static_cast<std::size_t>(k)].get() : nullptr};
-  }
-  SegmentAlpha of_segment(std::size_t i) const {
-    return {i > 0 ? alpha[i - 1] : Variable(), alpha[i],
-            i + 1 < alpha.size() ? alpha[i + 1] : Variable()};
   }
 };
 
@@ -160,17 +141,11 @@ Variable HybridModel::run_segment(Tape& tape, Pass& pass, std::int64_t segment,
   return weighted_sum(tape, terms, coefficients, width_);
 }
 
-void HybridModel::realise_alpha(Pass& pass) const {
-  for (std::int64_t i = 0; i < segments(); ++i) {
-    pass.alpha.push_back(alpha_.realise(pass.tape, i, pass.step));
-  }
-}
-
 Variable HybridModel::hidden(Pass& pass) {
-  realise_alpha(pass);
+  pass.alpha = realise_alpha(pass.tape, pass.step);
   Variable h = embed(pass);
   for (std::int64_t i = 0; i < segments(); ++i) {
-    const SegmentAlpha alpha = pass.of_segment(static_cast<std::size_t>(i));
+    const SegmentAlpha alpha = alpha_of_segment(pass.alpha, i);
     if (!pass.recompute) {
       h = run_segment(pass.tape, pass, i, alpha, h);
       continue;
@@ -192,12 +167,18 @@ Variable HybridModel::hidden(Pass& pass) {
   return h;
 }
 
-const Variable& HybridModel::head_alpha(const Pass& pass) const {
-  return options_.released_code ? pass.alpha.front() : pass.alpha.back();
+std::vector<Variable> HybridModel::realise_alpha(Tape& tape, std::int64_t step) const {
+  std::vector<Variable> alpha;
+  for (std::int64_t i = 0; i < segments(); ++i) alpha.push_back(alpha_.realise(tape, i, step));
+  return alpha;
+}
+
+const Variable& HybridModel::head_alpha(const std::vector<Variable>& alpha) const {
+  return options_.released_code ? alpha.front() : alpha.back();
 }
 
 Variable HybridModel::mix_heads(Pass& pass, const Variable& h, const HeadVisit& visit) {
-  const Variable& alpha = head_alpha(pass);
+  const Variable& alpha = head_alpha(pass.alpha);
   std::vector<double> weights;
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
     if (!takes_part(alpha, k)) continue;
@@ -241,52 +222,6 @@ std::unique_ptr<ModelState> HybridModel::make_state(std::int64_t rows, std::int6
     state->components.push_back(part.component->make_state(rows, capacity));
   }
   return state;
-}
-
-ForwardFlops HybridModel::segment_flops(Tape& tape, const Pass& pass, std::int64_t segment,
-                                        std::int64_t length) const {
-  const auto i = static_cast<std::size_t>(segment);
-  const SegmentAlpha alpha = pass.of_segment(i);
-  const Variable out = output_coefficients(tape, options_.gate, alpha);
-  ForwardFlops flops;
-  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
-    if (!takes_part(alpha.here, k)) continue;
-    const auto& cuts = boundaries(k);
-    flops += block_flops_per_token(*parts_[static_cast<std::size_t>(k)].component, cuts[i],
-                                   cuts[i + 1], length);
-    if (projects_input(input_coefficients(tape, options_.gate, alpha, k))) {
-      flops += inputs_[index(segment, k)].flops_per_token();
-    }
-    if (projects_output(out, k)) flops += outputs_[index(segment, k)].flops_per_token();
-  }
-  return flops;
-}
-
-ForwardFlops HybridModel::head_flops(const Variable& alpha) const {
-  ForwardFlops flops;
-  std::vector<const Parameter*> shared;  // what heads have multiplied h itself with
-  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
-    if (!takes_part(alpha, k)) continue;
-    Component& component = *parts_[static_cast<std::size_t>(k)].component;
-    const std::int64_t width = component.shape().width;
-    Parameter& matrix = component.head()->holder();
-    if (width == width_ && component.head_only_multiplies()) {
-      if (std::ranges::find(shared, &matrix) != shared.end()) continue;
-      shared.push_back(&matrix);
-    }
-    flops.add_product(matrix, vocabulary_ * width);
-  }
-  return flops;
-}
-
-ForwardFlops HybridModel::forward_flops_per_token(std::int64_t length) const {
-  Tape tape({});  // for alpha alone: records, so that what trains counts whatever its value
-  const TokenBatch nothing;
-  Pass pass{tape, nothing, nullptr, -1, false, {}};
-  realise_alpha(pass);
-  ForwardFlops flops = head_flops(head_alpha(pass));
-  for (std::int64_t i = 0; i < segments(); ++i) flops += segment_flops(tape, pass, i, length);
-  return flops;
 }
 
 void HybridModel::initialise_projectors(ProjectorStart start, std::uint64_t seed) {

@@ -90,9 +90,10 @@ class HybridModel final : public LanguageModel {
   // Visits every component of the head mix with the state it reads; returns the coefficients.
   using HeadVisit = std::function<void(Component&, const ForwardContext&, const Variable&)>;
   Variable mix_heads(Pass& pass, const Variable& h, const HeadVisit& visit);
-  void realise_alpha(Pass& pass) const;
-  const Variable& head_alpha(const Pass& pass) const;
-  ForwardFlops segment_flops(Tape& tape, const Pass& pass, std::int64_t segment,
+  // One per segment.
+  std::vector<Variable> realise_alpha(Tape& tape, std::int64_t step) const;
+  const Variable& head_alpha(const std::vector<Variable>& alpha) const;
+  ForwardFlops segment_flops(Tape& tape, const SegmentAlpha& alpha, std::int64_t segment,
                              std::int64_t length) const;
   ForwardFlops head_flops(const Variable& alpha) const;
 

@@ -1,0 +1,54 @@
+// The floating-point operations of a hybrid, counted along the same ways as hybrid_model.cpp runs.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "framework/hybrid/hybrid_model.h"
+
+namespace peryton {
+
+ForwardFlops HybridModel::segment_flops(Tape& tape, const SegmentAlpha& alpha, std::int64_t segment,
+                                        std::int64_t length) const {
+  const auto i = static_cast<std::size_t>(segment);
+  const Variable out = output_coefficients(tape, options_.gate, alpha);
+  ForwardFlops flops;
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    if (!takes_part(alpha.here, k)) continue;
+    const auto& cuts = boundaries(k);
+    flops += block_flops_per_token(*parts_[static_cast<std::size_t>(k)].component, cuts[i],
+                                   cuts[i + 1], length);
+    if (projects_input(input_coefficients(tape, options_.gate, alpha, k))) {
+      flops += inputs_[index(segment, k)].flops_per_token();
+    }
+    if (projects_output(out, k)) flops += outputs_[index(segment, k)].flops_per_token();
+  }
+  return flops;
+}
+
+ForwardFlops HybridModel::head_flops(const Variable& alpha) const {
+  ForwardFlops flops;
+  std::vector<const Parameter*> shared;  // what heads have multiplied h itself with
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    if (!takes_part(alpha, k)) continue;
+    Component& component = *parts_[static_cast<std::size_t>(k)].component;
+    const std::int64_t width = component.shape().width;
+    Parameter& matrix = component.head()->holder();
+    if (width == width_ && component.head_only_multiplies()) {
+      if (std::ranges::find(shared, &matrix) != shared.end()) continue;
+      shared.push_back(&matrix);
+    }
+    flops.add_product(matrix, vocabulary_ * width);
+  }
+  return flops;
+}
+
+ForwardFlops HybridModel::forward_flops_per_token(std::int64_t length) const {
+  Tape tape({});  // for alpha alone: records, so that what trains counts whatever its value
+  const std::vector<Variable> alpha = realise_alpha(tape, -1);
+  ForwardFlops flops = head_flops(head_alpha(alpha));
+  for (std::int64_t i = 0; i < segments(); ++i) {
+    flops += segment_flops(tape, alpha_of_segment(alpha, i), i, length);
+  }
+  return flops;
+}
+
+}  // namespace peryton
