@@ -105,8 +105,7 @@ PrecisionChoice measured_choice(const StageContext& context, const FamilyRegistr
       dots ? fmt::format(", {:.3g} ms with bf16 dot products", 1e3 * times.bf16_dots) : "";
   spdlog::info(
       "precision: {} is {}: a step's products take {:.3g} ms with fp32 weights, {:.3g} ms with "
-      "bf16 "
-      "ones{}",
+      "bf16 ones{}",
       name_of(setting), words_of(choice), 1e3 * times.fp32, 1e3 * times.bf16, with_dots);
   return choice;
 }
