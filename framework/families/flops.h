@@ -14,25 +14,34 @@ namespace peryton {
 struct ForwardFlops {
   double frozen = 0, trained = 0;  // products with matrices that are frozen, that train
   double mixing = 0;               // attention, scans, convolutions
+  double spared = 0;               // what backward leaves out, where nothing trains below
 
   double total() const { return frozen + trained + mixing; }
   // Forward and backward. Backward multiplies each matrix once with the gradient of its output,
   // and once more that gradient with its input if it trains: 4 and 6 per weight. Attention and
-  // scans have two factors that both need gradients whatever trains. Where nothing trains below a
-  // block, its backward does not run; it counts nevertheless.
-  double training() const { return 2 * frozen + 3 * trained + 3 * mixing; }
+  // scans have two factors that both need gradients whatever trains. What the tape does not record,
+  // since nothing trains below it, has no backward at all.
+  double training() const { return 2 * frozen + 3 * trained + 3 * mixing - spared; }
 
   // A product with `weights` weights of this matrix; of another name for it, with the one it names.
-  void add_product(Parameter& matrix, std::int64_t weights) {
-    (matrix.holder().trainable ? trained : frozen) += 2.0 * static_cast<double>(weights);
-  }
-  ForwardFlops& operator+=(const ForwardFlops& other) {
-    frozen += other.frozen, trained += other.trained, mixing += other.mixing;
-    return *this;
-  }
+  // `gradient`: whether its input needs one, and afterwards whether its output does.
+  void add_product(Parameter& matrix, std::int64_t weights, bool& gradient);
+  void add_mixing(double flops, bool gradient);
+  ForwardFlops& operator+=(const ForwardFlops& other);
 };
 
-// Of blocks [first, last) at a context of `length` tokens.
+// Whether what embed() gives needs a gradient.
+bool embedding_trains(const Component& component);
+
+// Of blocks [first, last), and the final norm after all of them, at a context of `length` tokens.
+// `gradient`: whether the hidden states need one, and afterwards whether those that come out do.
+// Within a block parameters count in their order, and attention or a scan after the first matrix:
+// so in the lowest block of all, where neither the embedding nor norms train, keys and values count
+// the gradient of an input that the tape leaves out.
+ForwardFlops block_flops_per_token(const Component& component, std::int64_t first,
+                                   std::int64_t last, std::int64_t length, bool& gradient);
+
+// The same for hidden states that need a gradient.
 ForwardFlops block_flops_per_token(const Component& component, std::int64_t first,
                                    std::int64_t last, std::int64_t length);
 

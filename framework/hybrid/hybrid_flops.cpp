@@ -7,24 +7,29 @@
 namespace peryton {
 
 ForwardFlops HybridModel::segment_flops(Tape& tape, const SegmentAlpha& alpha, std::int64_t segment,
-                                        std::int64_t length) const {
+                                        std::int64_t length, bool& gradient) const {
   const auto i = static_cast<std::size_t>(segment);
   const Variable out = output_coefficients(tape, options_.gate, alpha);
   ForwardFlops flops;
+  bool leaves = out.needs_gradient();
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
     if (!takes_part(alpha.here, k)) continue;
     const auto& cuts = boundaries(k);
+    const Variable in = input_coefficients(tape, options_.gate, alpha, k);
+    bool own = gradient;
+    if (projects_input(in)) flops += inputs_[index(segment, k)].flops_per_token(own);
+    own = own || in.needs_gradient();
     flops += block_flops_per_token(*parts_[static_cast<std::size_t>(k)].component, cuts[i],
-                                   cuts[i + 1], length);
-    if (projects_input(input_coefficients(tape, options_.gate, alpha, k))) {
-      flops += inputs_[index(segment, k)].flops_per_token();
-    }
-    if (projects_output(out, k)) flops += outputs_[index(segment, k)].flops_per_token();
+                                   cuts[i + 1], length, own);
+    bool projected = own;
+    if (projects_output(out, k)) flops += outputs_[index(segment, k)].flops_per_token(projected);
+    leaves = leaves || own || projected;
   }
+  gradient = leaves;
   return flops;
 }
 
-ForwardFlops HybridModel::head_flops(const Variable& alpha) const {
+ForwardFlops HybridModel::head_flops(const Variable& alpha, bool gradient) const {
   ForwardFlops flops;
   std::vector<const Parameter*> shared;  // what heads have multiplied h itself with
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
@@ -36,7 +41,8 @@ ForwardFlops HybridModel::head_flops(const Variable& alpha) const {
       if (std::ranges::find(shared, &matrix) != shared.end()) continue;
       shared.push_back(&matrix);
     }
-    flops.add_product(matrix, vocabulary_ * width);
+    bool own = gradient;
+    flops.add_product(matrix, vocabulary_ * width, own);
   }
   return flops;
 }
@@ -44,11 +50,16 @@ ForwardFlops HybridModel::head_flops(const Variable& alpha) const {
 ForwardFlops HybridModel::forward_flops_per_token(std::int64_t length) const {
   Tape tape({});  // for alpha alone: records, so that what trains counts whatever its value
   const std::vector<Variable> alpha = realise_alpha(tape, -1);
-  ForwardFlops flops = head_flops(head_alpha(alpha));
-  for (std::int64_t i = 0; i < segments(); ++i) {
-    flops += segment_flops(tape, alpha_of_segment(alpha, i), i, length);
+  bool gradient = alpha.front().needs_gradient();
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
+    gradient = gradient || (takes_part(alpha.front(), k) &&
+                            embedding_trains(*parts_[static_cast<std::size_t>(k)].component));
   }
-  return flops;
+  ForwardFlops flops;
+  for (std::int64_t i = 0; i < segments(); ++i) {
+    flops += segment_flops(tape, alpha_of_segment(alpha, i), i, length, gradient);
+  }
+  return flops += head_flops(head_alpha(alpha), gradient);
 }
 
 }  // namespace peryton

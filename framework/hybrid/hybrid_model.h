@@ -93,9 +93,10 @@ class HybridModel final : public LanguageModel {
   // One per segment.
   std::vector<Variable> realise_alpha(Tape& tape, std::int64_t step) const;
   const Variable& head_alpha(const std::vector<Variable>& alpha) const;
+  // `gradient`: whether the hidden states need one, and afterwards whether those that come out do.
   ForwardFlops segment_flops(Tape& tape, const SegmentAlpha& alpha, std::int64_t segment,
-                             std::int64_t length) const;
-  ForwardFlops head_flops(const Variable& alpha) const;
+                             std::int64_t length, bool& gradient) const;
+  ForwardFlops head_flops(const Variable& alpha, bool gradient) const;
 
   std::vector<HybridPart> parts_;
   ArchitectureWeights alpha_;

@@ -107,10 +107,11 @@ std::vector<ParameterPtr> Projector::parameters() const {
   return list;
 }
 
-ForwardFlops Projector::flops_per_token() const {
+ForwardFlops Projector::flops_per_token(bool& gradient) const {
   ForwardFlops flops;
   for (const ParameterPtr& parameter : parameters()) {
-    if (parameter->value.rank() == 2) flops.add_product(*parameter, parameter->value.elements());
+    if (parameter->value.rank() != 2) continue;
+    flops.add_product(*parameter, parameter->value.elements(), gradient);
   }
   return flops;
 }

@@ -41,7 +41,8 @@ class Projector {
   std::vector<ParameterPtr> parameters() const;
   std::int64_t from() const { return from_; }
   std::int64_t to() const { return to_; }
-  ForwardFlops flops_per_token() const;
+  // `gradient`: whether its input needs one, and afterwards whether its output does.
+  ForwardFlops flops_per_token(bool& gradient) const;
 
  private:
   bool skips() const {

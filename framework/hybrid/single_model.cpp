@@ -53,8 +53,9 @@ std::unique_ptr<ModelState> SingleModel::make_state(std::int64_t rows, std::int6
 
 ForwardFlops SingleModel::forward_flops_per_token(std::int64_t length) const {
   const ComponentShape& shape = component_->shape();
-  ForwardFlops flops = block_flops_per_token(*component_, 0, shape.blocks, length);
-  flops.add_product(*component_->head(), vocabulary_ * shape.width);
+  bool gradient = embedding_trains(*component_);
+  ForwardFlops flops = block_flops_per_token(*component_, 0, shape.blocks, length, gradient);
+  flops.add_product(*component_->head(), vocabulary_ * shape.width, gradient);
   return flops;
 }
 

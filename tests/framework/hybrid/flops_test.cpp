@@ -11,6 +11,7 @@
 #include "framework/hybrid/fresh_tables.h"
 #include "framework/hybrid/hybrid_model.h"
 #include "framework/hybrid/single_model.h"
+#include "tests/support/conformance.h"
 
 namespace peryton {
 namespace {
@@ -120,8 +121,78 @@ TEST(Flops, PartlyTrainedBlocks) {
   const ForwardFlops second = block_flops_per_token(*llama, 1, 2, 8);
   EXPECT_DOUBLE_EQ(second.frozen, block - up);
   EXPECT_DOUBLE_EQ(second.trained, up);
+  // Nothing trains below `up`, and beside it lies the gate of the same size.
+  const double below = block + 2 * attention + 2 * (4 * 16 * 16) + up, down = up;
   EXPECT_DOUBLE_EQ(SingleModel(llama).forward_flops_per_token(8).training(),
-                   2 * (2 * block - up + 2 * 90 * 16) + 3 * (up + 2 * attention));
+                   below + 2 * up + 2 * down + 2 * (2 * 90 * 16));
+}
+
+TEST(Flops, BackwardGoesAsFarDownAsSomethingTrains) {
+  const FamilyRegistry registry = all_families();
+  const Family& family = registry.by_name("gpt_neox");
+  const nlohmann::json settings = {{"width", 16},      {"layers", 2},       {"heads", 2},
+                                   {"vocabulary", 90}, {"parallel", false}, {"tied", false}};
+  SingleModel model(
+      family.make(family.config_from_settings(settings, "test"), "test", DType::kFloat32));
+  const double fused = 2 * 3 * 16 * 16, block = fused + 2 * (16 * 16 + 2 * 4 * 16 * 16);
+  const double attention = 2 * 2 * 16 * 4, head = 2 * 90 * 16;
+  const double forward = 2 * (block + attention) + head;
+  const auto training = [&](const std::vector<std::string>& groups) {
+    train(model, groups);
+    return model.forward_flops_per_token(8).training();
+  };
+  EXPECT_DOUBLE_EQ(training({}), forward);
+  EXPECT_DOUBLE_EQ(training({"heads"}), forward + head);
+  EXPECT_DOUBLE_EQ(training({"norms"}), 2 * forward + 2 * attention);
+  EXPECT_DOUBLE_EQ(training({"embeddings"}), 2 * forward + 2 * attention);
+  EXPECT_DOUBLE_EQ(training({"components"}), 3 * forward - fused - head);
+  EXPECT_DOUBLE_EQ(training({"components", "norms"}), 3 * forward - head);
+}
+
+TEST(Flops, TheFirstSegmentsOfAHybridMayHaveNoBackward) {
+  const Pair pair(16, 3, 2, 90, false);
+  const double projector = 2 * 16 * 16, block = 2 * 12 * 16 * 16, attention = 2 * 2 * 16 * 4;
+  const auto spared = [&](const std::vector<std::string>& groups) {
+    train(*pair.model, groups);
+    return pair.model->forward_flops_per_token(8).spared;
+  };
+  pair.fix({{0.5, 0.5}, {0.5, 0.5}, {0.5, 0.5}});
+  EXPECT_DOUBLE_EQ(spared({"projectors"}), 2 * projector);  // into each component, first of all
+  EXPECT_DOUBLE_EQ(spared({"embeddings"}), 0);
+  // Two segments of GPT-NeoX alone, and out of the second through its projector.
+  pair.fix({{1, 0}, {1, 0}, {0, 1}});
+  EXPECT_DOUBLE_EQ(spared({"projectors"}), 2 * (block + 2 * attention) + projector);
+  EXPECT_DOUBLE_EQ(spared({"norms"}), 0);
+  train(*pair.model, {});
+  const ForwardFlops flops = pair.model->forward_flops_per_token(8);
+  EXPECT_DOUBLE_EQ(flops.training(), flops.total());
+}
+
+// Where gradients are said to go, against the tape itself.
+TEST(Flops, GradientsCountWhereTheTapeLetsThemThrough) {
+  const FamilyRegistry registry = all_families();
+  for (const auto& family : registry.all()) {
+    const auto component = test::tiny_model(*family, DType::kFloat32, 5);
+    const TokenBatch batch{test::random_ids(1, 5, component->shape().vocabulary, 5), {}, 0};
+    const std::int64_t blocks = component->shape().blocks;
+    for (const std::string group : {"none", "embeddings", "norms", "components"}) {
+      SCOPED_TRACE(family->name() + ", trained: " + group);
+      for (const ParameterPtr& parameter : component->parameters()) {
+        parameter->trainable = parameter->group == group;
+      }
+      Tape tape({});
+      const ForwardContext context{tape, batch, nullptr};
+      Variable hidden = component->embed(context);
+      bool gradient = embedding_trains(*component);
+      EXPECT_EQ(hidden.needs_gradient(), gradient);
+      for (std::int64_t i = 0; i < blocks; ++i) {
+        hidden = component->run(context, i, i + 1, hidden);
+        const ForwardFlops flops = block_flops_per_token(*component, i, i + 1, 5, gradient);
+        EXPECT_EQ(hidden.needs_gradient(), gradient) << "after block " << i;
+        EXPECT_EQ(flops.training() > flops.total(), gradient) << "in block " << i;
+      }
+    }
+  }
 }
 
 TEST(Flops, PackedWeightsCountAsTheMatricesThatTheyAre) {
