@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/common/context.h"
 #include "kernels/gemm/panels.h"
@@ -22,56 +23,104 @@ using cpu::PanelSource;
 constexpr std::int64_t kWidest = cpu::kLargestPanel.columns;
 constexpr std::int64_t kChunk = 64;  // depths of a line that are turned at once: a piece in L1
 
-void RoundTo(const float* from, std::int64_t count, BFloat16* to) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(FloatTag()));
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto left = static_cast<std::size_t>(std::min(lanes, count - i));
-    store_lanes(load_lanes(from + i, left), to + i, left);
+using WordTag = hn::RebindToUnsigned<FloatTag>;
+using Words = hn::Vec<WordTag>;
+const auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(FloatTag()));
+
+// The first `count` elements as float, bfloat16 in the upper half; lanes past them are zero.
+HWY_INLINE Words LoadBits(const float* from, std::int64_t count) {
+  const FloatTag d;
+  const auto first = hn::FirstN(d, static_cast<std::size_t>(count));
+  return hn::BitCast(WordTag(),
+                     count >= kLanes ? hn::LoadU(d, from) : hn::MaskedLoad(first, d, from));
+}
+
+HWY_INLINE Words LoadBits(const BFloat16* from, std::int64_t count) {
+  return hn::BitCast(WordTag(), load_lanes(from, static_cast<std::size_t>(count)));
+}
+
+// Rounded to bfloat16 in the upper half, the lower one undefined: to nearest even, NaN kept.
+template <class T>
+HWY_INLINE Words Rounded(Words bits) {
+  if constexpr (std::is_same_v<T, BFloat16>) return bits;
+  const WordTag d;
+  const auto even = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1u));
+  const auto rounded = hn::Add(bits, hn::Add(even, hn::Set(d, 0x7fffu)));
+  const auto nan = hn::RebindMask(d, hn::IsNaN(hn::BitCast(FloatTag(), bits)));
+  return hn::IfThenElse(nan, hn::Or(bits, hn::Set(d, 0x400000u)), rounded);
+}
+
+// Two depths of as many lines, side by side.
+template <class T>
+HWY_INLINE Words Pairs(Words even, Words odd) {
+  const auto upper = hn::And(Rounded<T>(odd), hn::Set(WordTag(), 0xffff0000u));
+  return hn::Or(hn::ShiftRight<16>(Rounded<T>(even)), upper);
+}
+
+// Depth pairs of one line, contiguous.
+void PairsOfLine(const float* from, std::int64_t depths, std::uint32_t* to) {
+  std::int64_t p = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const WordTag d;
+  for (; p + 2 * kLanes <= depths; p += 2 * kLanes) {
+    const auto low = LoadBits(from + p, kLanes), high = LoadBits(from + p + kLanes, kLanes);
+    hn::StoreU(Pairs<float>(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)), d,
+               to + p / 2);
+  }
+#endif
+  for (; p < depths; p += 2) {
+    const std::uint32_t odd = p + 1 < depths ? BFloat16(from[p + 1]).bits : 0;
+    to[p / 2] = odd << 16 | BFloat16(from[p]).bits;
   }
 }
 
-void RoundTo(const BFloat16* from, std::int64_t count, BFloat16* to) {
-  std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof *to);
+void PairsOfLine(const BFloat16* from, std::int64_t depths, std::uint32_t* to) {
+  to[divide_up(depths, 2) - 1] = 0;
+  std::memcpy(to, from, static_cast<std::size_t>(depths) * sizeof *from);
 }
 
-// `count` lines that are contiguous each, into one panel: a piece of every line is rounded, and
-// its pairs turned as if they were floats.
+// `count` lines that are contiguous each, into one panel: the pairs of a piece of every line are
+// turned as if they were floats.
 template <class T>
 void PackLongPairs(const PanelSource<T>& source, std::int64_t count, std::int64_t k,
                    std::int64_t width, std::uint16_t* panel) {
-  alignas(64) BFloat16 pieces[kWidest * kChunk] = {};
-  alignas(64) float turned[kWidest * kChunk / 2];
+  alignas(64) std::uint32_t pieces[kWidest * kChunk / 2] = {};
   for (std::int64_t p = 0; p < k; p += kChunk) {
-    const std::int64_t depths = std::min(kChunk, k - p), pairs = divide_up(depths, 2);
+    const std::int64_t depths = std::min(kChunk, k - p);
     for (std::int64_t i = 0; i < count; ++i) {
       const T* from = source.data + i * source.line_stride + p;
       __builtin_prefetch(from + kChunk);
-      RoundTo(from, depths, pieces + i * kChunk);
-      if (depths % 2 != 0) pieces[i * kChunk + depths] = BFloat16();
+      PairsOfLine(from, depths, pieces + i * kChunk / 2);
     }
-    float lines[kWidest * kChunk / 2];
-    std::memcpy(lines, pieces, sizeof lines);
-    cpu::pack_long_float_lines(lines, kChunk / 2, width, pairs, turned);
-    std::memcpy(panel + p * width, turned, static_cast<std::size_t>(2 * pairs * width) * 2);
+    cpu::pack_long_float_lines(reinterpret_cast<const float*>(pieces), kChunk / 2, width,
+                               divide_up(depths, 2), reinterpret_cast<float*>(panel + p * width));
   }
 }
 
-// Lines side by side: two depths become the pairs of all panels.
+// Lines side by side: two depths become the pairs of a panel.
 template <class T>
-void PackAdjacentPairs(const PanelSource<T>& source, std::int64_t lines, std::int64_t k,
-                       std::int64_t width, std::uint16_t* to) {
-  const std::int64_t depth = divide_up(k, 2) * 2;
-  for (std::int64_t p = 0; p < k; p += 2) {
-    const T* from = source.data + p * source.depth_stride;
-    for (std::int64_t i = 0; i < lines; i += width) {
-      const std::int64_t count = std::min(width, lines - i);
-      BFloat16 even[kWidest] = {}, odd[kWidest] = {};
-      RoundTo(from + i, count, even);
-      if (p + 1 < k) RoundTo(from + source.depth_stride + i, count, odd);
-      std::uint16_t* row = to + i * depth + p * width;
-      for (std::int64_t j = 0; j < width; ++j) {
-        row[2 * j] = even[j].bits;
-        row[2 * j + 1] = odd[j].bits;
+void PackAdjacentPairs(const PanelSource<T>& source, std::int64_t count, std::int64_t k,
+                       std::int64_t width, std::uint16_t* panel) {
+  constexpr std::int64_t kAhead = 16;
+  const WordTag d;
+  auto* to = reinterpret_cast<std::uint32_t*>(panel);
+  for (std::int64_t p = 0; p < k; p += 2, to += width) {
+    const T* even = source.data + p * source.depth_stride;
+    const T* odd = even + source.depth_stride;
+    for (const T* row : {even, odd}) {
+      __builtin_prefetch(row + kAhead * source.depth_stride);
+      __builtin_prefetch(row + kAhead * source.depth_stride + count - 1);
+    }
+    for (std::int64_t i = 0; i < width; i += kLanes) {
+      const std::int64_t left = std::clamp<std::int64_t>(count - i, 0, kLanes);
+      const auto zero = hn::Zero(d);
+      const auto low = left > 0 ? LoadBits(even + i, left) : zero;
+      const auto high = left > 0 && p + 1 < k ? LoadBits(odd + i, left) : zero;
+      const auto pairs = Pairs<T>(low, high);
+      if (i + kLanes <= width) {
+        hn::StoreU(pairs, d, to + i);
+      } else {
+        hn::BlendedStore(pairs, hn::FirstN(d, static_cast<std::size_t>(width - i)), d, to + i);
       }
     }
   }
@@ -80,10 +129,13 @@ void PackAdjacentPairs(const PanelSource<T>& source, std::int64_t lines, std::in
 template <class T>
 void Pack(const PanelSource<T>& source, std::int64_t lines, std::int64_t k, std::int64_t width,
           std::uint16_t* to) {
-  if (source.line_stride == 1) return PackAdjacentPairs(source, lines, k, width, to);
   for (std::int64_t i = 0; i < lines; i += width) {
-    const PanelSource<T> panel{source.data + i * source.line_stride, source.line_stride, 1};
-    PackLongPairs(panel, std::min(width, lines - i), k, width, to + i * divide_up(k, 2) * 2);
+    const PanelSource<T> part{source.data + i * source.line_stride, source.line_stride,
+                              source.depth_stride};
+    const std::int64_t count = std::min(width, lines - i);
+    std::uint16_t* panel = to + i * divide_up(k, 2) * 2;
+    source.line_stride == 1 ? PackAdjacentPairs(part, count, k, width, panel)
+                            : PackLongPairs(part, count, k, width, panel);
   }
 }
 

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
 #include "kernels/common/dtype.h"
 #include "kernels/gemm/gemm_dots.h"
+#include "kernels/gemm/pack_pairs.h"
 
 namespace peryton::kernels {
 namespace {
@@ -158,6 +160,33 @@ TEST(Gemm, DotProductsEqualTheSumsOfRoundedElements) {
       check<float, float, BFloat16>(c, ++seed, kernels);
       check<float, BFloat16, float>(c, ++seed, kernels);
       check<float, BFloat16, BFloat16>(c, ++seed, kernels);
+    }
+  }
+}
+
+// NaN, whatever its lower half, infinities, the largest floats, ties, subnormal numbers.
+TEST(PackPairs, RoundsAsBFloat16Does) {
+  const std::uint32_t special[] = {0x7fffffff, 0xffffffff, 0x7f800001, 0x7f800000, 0xff800000,
+                                   0x7f7fffff, 0x3f808000, 0x3f818000, 0x00000001, 0x807fffff};
+  constexpr std::int64_t kLines = 16, kDepth = 37;
+  std::vector<float> values(kLines * kDepth);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::memcpy(&values[i], &special[i * 7 % std::size(special)], sizeof(float));
+  }
+  const auto bits = [&](std::int64_t line, std::int64_t p, bool adjacent) -> int {
+    if (p == kDepth) return 0;
+    return BFloat16(values[adjacent ? p * kLines + line : line * kDepth + p]).bits;
+  };
+  for (const bool adjacent : {false, true}) {
+    std::vector<std::uint16_t> panel(kLines * (kDepth + 1));
+    const std::int64_t line_stride = adjacent ? 1 : kDepth, depth_stride = adjacent ? kLines : 1;
+    cpu::pack_pairs({values.data(), line_stride, depth_stride}, kLines, kDepth, kLines,
+                    panel.data());
+    for (std::int64_t p = 0; p <= kDepth; ++p) {
+      for (std::int64_t line = 0; line < kLines; ++line) {
+        ASSERT_EQ(panel[(p / 2 * kLines + line) * 2 + p % 2], bits(line, p, adjacent))
+            << adjacent << ", line " << line << ", depth " << p;
+      }
     }
   }
 }
