@@ -37,17 +37,23 @@ struct Vector {
 };
 
 struct TableKernels;
+struct PermuteKernels;
 
 struct Kernels {
   const char* name;
+  // So many tokens go one after the other through `vector`, which unpacks once for each of them;
+  // `block`, which keeps the codes, is faster for more. Measured.
+  std::int64_t vector_tokens;
   void (*block)(const Block&);
   void (*vector)(const Vector&);
-  const TableKernels* (*find_tables)();  // table_kernels.h; null where they would not be faster
+  const TableKernels* (*find_tables)();      // table_kernels.h; null where they would not be faster
+  const PermuteKernels* (*find_permutes)();  // permute_kernels.h; likewise
 };
 
 // Null where the build or the target has none.
 const Kernels* portable_kernels();
 const Kernels* avx2_kernels();
 const Kernels* vnni_kernels();
+const Kernels* vnni_permute_kernels();  // the same with permutes for many tokens
 
 }  // namespace peryton::kernels::ternary

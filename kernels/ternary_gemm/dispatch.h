@@ -10,7 +10,11 @@
 namespace peryton::kernels::ternary {
 
 // Those that this processor has and PERYTON_MAX_ISA allows, the best first; null at the end.
-std::array<const Kernels*, 3> available_kernels();
+std::array<const Kernels*, 4> available_kernels();
+
+// Bytes of the workspace that those kernels need; 0: none.
+std::int64_t workspace_bytes(const Kernels& kernels, const TernaryShape& shape,
+                             std::int64_t tokens);
 
 // cpu::ternary_gemm without the choice.
 template <class T>

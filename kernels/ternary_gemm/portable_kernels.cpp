@@ -49,7 +49,7 @@ void vector(const Vector& a) {
 }  // namespace
 
 const Kernels* portable_kernels() {
-  static constexpr Kernels kernels{"portable", block, vector, nullptr};
+  static constexpr Kernels kernels{"portable", 1, block, vector, nullptr, nullptr};
   return &kernels;
 }
 

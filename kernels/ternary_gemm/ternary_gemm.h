@@ -5,7 +5,7 @@
 //
 // and the product with the transpose in floats, dz = beta d_y T, for the backward pass.
 //
-// Every path (portable, AVX2, AVX-512 VNNI) gives the same integers and so the same floats.
+// Every path (portable, AVX2, AVX-512) gives the same integers and so the same floats.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

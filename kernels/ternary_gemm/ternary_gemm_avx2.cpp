@@ -154,7 +154,7 @@ void vector(const Vector& a) {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kernels{"avx2", block, vector, avx2_table_kernels};
+  static constexpr Kernels kernels{"avx2", 4, block, vector, avx2_table_kernels, nullptr};
   return &kernels;
 }
 

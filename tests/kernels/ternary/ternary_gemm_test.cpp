@@ -8,7 +8,6 @@
 
 #include "framework/core/rng.h"
 #include "kernels/ternary_gemm/dispatch.h"
-#include "kernels/ternary_gemm/table_kernels.h"
 
 namespace peryton::kernels {
 namespace {
@@ -57,12 +56,11 @@ struct Problem {
             .output_stride = shape.rows + 1,
             .q_stride = shape.padded_columns()};
   }
-  // With it the product may go by tables.
+  // With it the product of many tokens may go by tables or permutes.
   template <class T>
-  TernaryGemmArgs<T> with_workspace(TernaryGemmArgs<T> args) const {
+  TernaryGemmArgs<T> with_workspace(TernaryGemmArgs<T> args, const ternary::Kernels& on) const {
     static std::vector<std::uint8_t> bytes;
-    const auto rows = static_cast<std::size_t>(std::min(ternary::kTableRows, shape.rows + 7) + 8);
-    bytes.resize(128 * rows * static_cast<std::size_t>(shape.column_tiles()) + 64);
+    bytes.resize(static_cast<std::size_t>(ternary::workspace_bytes(on, shape, tokens)) + 64);
     const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
     args.workspace = bytes.data() + (64 - address % 64) % 64;
     return args;
@@ -79,7 +77,7 @@ std::vector<T> defined(const Problem& problem) {
 template <class T>
 std::vector<T> on(const ternary::Kernels& kernels, const Problem& problem, int threads = 1) {
   std::vector<T> output;
-  ternary::gemm_on<T>(kernels, problem.with_workspace(problem.args(output)),
+  ternary::gemm_on<T>(kernels, problem.with_workspace(problem.args(output), kernels),
                       {.device = {}, .threads = threads});
   return output;
 }
@@ -126,8 +124,9 @@ TEST(TernaryGemm, ExactForEveryShape) {
   for (const std::int64_t tokens : {65, 99}) {
     expect_exact(random_problem({33, 2100}, tokens, 2), "random");
   }
-  // Tables: several blocks of tokens and of rows, and rests of both.
+  // Tables and permutes: several blocks of tokens and of rows, and rests of both.
   expect_exact(random_problem({1029, 257}, 71, 2), "random");
+  expect_exact(random_problem({2190, 300}, 77, 2), "random");
   for (const std::int64_t columns : {6912, 13824, 131072}) {
     for (const std::int64_t tokens : {1, 3}) {
       expect_exact(random_problem({8, columns}, tokens, 3), "random");
