@@ -81,16 +81,17 @@ struct Rows {
 };
 
 void bit_linear_forward(benchmark::State& state) {
-  const int threads = static_cast<int>(state.range(0));
-  const auto x = random_floats(kTokens * kSquare.columns), gain = random_floats(kSquare.columns, 2);
+  const std::int64_t tokens = state.range(0);
+  const int threads = static_cast<int>(state.range(1));
+  const auto x = random_floats(tokens * kSquare.columns), gain = random_floats(kSquare.columns, 2);
   const auto packed = random_packed(kSquare.bytes(), 3);
-  Rows rows(kTokens, kSquare.columns);
-  std::vector<float> y(static_cast<std::size_t>(kTokens * kSquare.rows));
+  Rows rows(tokens, kSquare.columns);
+  std::vector<float> y(static_cast<std::size_t>(tokens * kSquare.rows));
   for (auto _ : state) {
     rows.quantise(x, gain, threads);
     rows.multiply(packed.data(), kSquare, y.data(), threads);
   }
-  report_flops(state, 2.0 * kTokens * kSquare.rows * kSquare.columns, threads);
+  report_flops(state, 2.0 * static_cast<double>(tokens * kSquare.rows) * kSquare.columns, threads);
 }
 
 void row_quantiser(benchmark::State& state) {
@@ -193,7 +194,10 @@ void read_sum(benchmark::State& state) {
   report_bytes(state, 8.0 * static_cast<double>(count));
 }
 
-BENCHMARK(bit_linear_forward)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
+BENCHMARK(bit_linear_forward)
+    ->ArgNames({"tokens", "threads"})
+    ->ArgsProduct({{1, 8, 63, 64, kTokens}, {1, 2}})
+    ->UseRealTime();
 BENCHMARK(float_linear_forward)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
 BENCHMARK(row_quantiser)->UseRealTime();
 BENCHMARK(quantise_weight)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
