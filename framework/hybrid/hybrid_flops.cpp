@@ -29,22 +29,25 @@ ForwardFlops HybridModel::segment_flops(Tape& tape, const SegmentAlpha& alpha, s
   return flops;
 }
 
-ForwardFlops HybridModel::head_flops(const Variable& alpha, bool gradient) const {
-  ForwardFlops flops;
+std::vector<Component*> HybridModel::distinct_heads(const Variable& alpha) const {
+  std::vector<Component*> heads;
   std::vector<const Parameter*> shared;  // what heads have multiplied h itself with
   for (std::int64_t k = 0; k < static_cast<std::int64_t>(parts_.size()); ++k) {
     if (!takes_part(alpha, k)) continue;
     Component& component = *parts_[static_cast<std::size_t>(k)].component;
-    const std::int64_t width = component.shape().width;
-    Parameter& matrix = component.head()->holder();
-    if (width == width_ && component.head_only_multiplies()) {
-      if (std::ranges::find(shared, &matrix) != shared.end()) continue;
-      shared.push_back(&matrix);
+    if (component.shape().width == width_ && component.head_only_multiplies()) {
+      const Parameter* matrix = &component.head()->holder();
+      if (std::ranges::find(shared, matrix) != shared.end()) continue;
+      shared.push_back(matrix);
     }
-    bool own = gradient;
-    flops.add_product(matrix, vocabulary_ * width, own);
+    heads.push_back(&component);
   }
-  return flops;
+  return heads;
+}
+
+std::int64_t HybridModel::head_products() const {
+  Tape tape({});
+  return static_cast<std::int64_t>(distinct_heads(head_alpha(realise_alpha(tape, -1))).size());
 }
 
 ForwardFlops HybridModel::forward_flops_per_token(std::int64_t length) const {
@@ -59,7 +62,11 @@ ForwardFlops HybridModel::forward_flops_per_token(std::int64_t length) const {
   for (std::int64_t i = 0; i < segments(); ++i) {
     flops += segment_flops(tape, alpha_of_segment(alpha, i), i, length, gradient);
   }
-  return flops += head_flops(head_alpha(alpha), gradient);
+  for (Component* component : distinct_heads(head_alpha(alpha))) {
+    bool own = gradient;
+    flops.add_product(*component->head(), vocabulary_ * component->shape().width, own);
+  }
+  return flops;
 }
 
 }  // namespace peryton

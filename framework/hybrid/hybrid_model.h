@@ -50,6 +50,7 @@ class HybridModel final : public LanguageModel {
   Tensor logits(Tape& tape, const TokenBatch& batch, ModelState* state) override;
   std::unique_ptr<ModelState> make_state(std::int64_t rows, std::int64_t capacity) override;
   ForwardFlops forward_flops_per_token(std::int64_t length) const override;
+  std::int64_t head_products() const override;
   void pack_frozen(const Component::KeepValue& keep) override {
     for (const HybridPart& part : parts_) part.component->pack_frozen(keep);
   }
@@ -96,7 +97,8 @@ class HybridModel final : public LanguageModel {
   // `gradient`: whether the hidden states need one, and afterwards whether those that come out do.
   ForwardFlops segment_flops(Tape& tape, const SegmentAlpha& alpha, std::int64_t segment,
                              std::int64_t length, bool& gradient) const;
-  ForwardFlops head_flops(const Variable& alpha, bool gradient) const;
+  // Components whose heads a loss multiplies with, under the alpha of the heads.
+  std::vector<Component*> distinct_heads(const Variable& alpha) const;
 
   std::vector<HybridPart> parts_;
   ArchitectureWeights alpha_;

@@ -45,6 +45,8 @@ class LanguageModel {
   // Per token, at a context of `length` tokens. What a fixed alpha leaves out does not count, and
   // heads that share a table and so a product count once.
   virtual ForwardFlops forward_flops_per_token(std::int64_t length) const = 0;
+  // Products with head matrices in a loss: heads that share a table have one.
+  virtual std::int64_t head_products() const = 0;
   // Component::pack_frozen of every component.
   virtual void pack_frozen(const Component::KeepValue& keep) = 0;
   // Realised alpha without noise, [segment][component]; empty for a component alone.

@@ -17,6 +17,7 @@ class SingleModel final : public LanguageModel {
   Tensor logits(Tape& tape, const TokenBatch& batch, ModelState* state) override;
   std::unique_ptr<ModelState> make_state(std::int64_t rows, std::int64_t capacity) override;
   ForwardFlops forward_flops_per_token(std::int64_t length) const override;
+  std::int64_t head_products() const override { return 1; }
   void pack_frozen(const Component::KeepValue& keep) override { component_->pack_frozen(keep); }
 
   // Another softmax width, at most the component's own vocabulary.

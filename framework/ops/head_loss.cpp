@@ -25,10 +25,13 @@ struct Term {
   double coefficient = 1;
 };
 
-// One term is mixed where its logits lie. Chunks are nearly equal multiples of 128 rows.
-std::int64_t chunk_rows(std::int64_t tokens, std::int64_t vocabulary, std::size_t terms,
+// One term is mixed where its logits lie.
+std::int64_t logits_matrices(std::int64_t terms) { return terms > 1 ? terms + 1 : 1; }
+
+// Chunks are nearly equal multiples of 128 rows.
+std::int64_t chunk_rows(std::int64_t tokens, std::int64_t vocabulary, std::int64_t terms,
                         DType dtype) {
-  const auto matrices = static_cast<std::int64_t>(terms > 1 ? terms + 1 : 1);
+  const std::int64_t matrices = logits_matrices(terms);
   const std::int64_t row_bytes = vocabulary * size_of(dtype) * matrices;
   const std::int64_t most = std::max(fewest_rows(matrices), kChunkBytes / row_bytes / 128 * 128);
   const std::int64_t chunks = std::max<std::int64_t>(1, kernels::divide_up(tokens, most));
@@ -170,6 +173,12 @@ std::vector<Term> make_terms(const HeadLossArgs& args, const std::vector<std::si
 
 }  // namespace
 
+std::int64_t head_loss_bytes(std::int64_t tokens, std::int64_t vocabulary, std::int64_t products,
+                             DType dtype) {
+  return chunk_rows(tokens, vocabulary, products, dtype) * vocabulary * size_of(dtype) *
+         logits_matrices(products);
+}
+
 HeadLoss head_loss(Tape& tape, const HeadLossArgs& args) {
   PERYTON_CHECK(!args.terms.empty() && (args.coefficients.defined() || args.terms.size() == 1));
   const DType dtype = compute_dtype(args.terms.front().hidden.dtype());
@@ -179,7 +188,7 @@ HeadLoss head_loss(Tape& tape, const HeadLossArgs& args) {
   const bool record = tape.recording() && std::ranges::any_of(inputs, &Variable::needs_gradient);
 
   const std::vector<std::size_t> term_of = distinct_products(args.terms);
-  const std::size_t count = std::ranges::max(term_of) + 1;
+  const auto count = static_cast<std::int64_t>(std::ranges::max(term_of) + 1);
   const std::int64_t rows = chunk_rows(tokens, args.vocabulary, count, dtype);
   std::vector<Term> terms = make_terms(args, term_of, dtype, tokens, record, rows);
   HeadLoss result;

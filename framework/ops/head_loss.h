@@ -35,4 +35,9 @@ struct HeadLoss {
 // gradients only.
 HeadLoss head_loss(Tape& tape, const HeadLossArgs& args);
 
+// Bytes of logits that a loss over so many tokens holds at a time. `products`: distinct pairs of
+// hidden states and matrix among its terms.
+std::int64_t head_loss_bytes(std::int64_t tokens, std::int64_t vocabulary, std::int64_t products,
+                             DType dtype);
+
 }  // namespace peryton

@@ -10,6 +10,7 @@
 #include "framework/hybrid/fresh_tables.h"
 #include "framework/hybrid/hybrid_model.h"
 #include "framework/hybrid/single_model.h"
+#include "framework/ops/head_loss.h"
 #include "framework/train/machine.h"
 #include "framework/train/model_builder.h"
 #include "launch/pipeline/dry_run.h"
@@ -102,33 +103,25 @@ double layers_times_width(const RunConfig& config, const std::string& name,
   return sum;
 }
 
-// Logits of one chunk of framework/ops/head_loss.cpp: of every head, and their mixture.
-double logits_bytes(const RunConfig& config, const std::string& name, double tokens,
-                    const LanguageModel& model) {
-  const std::size_t heads = name == kHybridModel ? config.hybrid.components.size() : 1;
-  const double matrices = static_cast<double>(heads > 1 ? heads + 1 : 1);
-  const double row = 4.0 * matrices * static_cast<double>(model.vocabulary());
-  constexpr double kChunkBytes = 32 << 20;
-  const double most = std::max(heads > 1 ? 512.0 : 1024.0, kChunkBytes / row);
-  return row * std::min(tokens, most);
-}
-
 std::int64_t memory_of(const RunConfig& config, const StageConfig& stage, const std::string& name,
                        const FamilyRegistry& families, const LanguageModel& model,
                        const StageEstimate& estimate) {
   constexpr std::int64_t kFitRows = 8;  // fit_projectors takes so many sequences at a time
   const std::int64_t rows = stage.trains() ? stage.settings.micro_batch : kFitRows;
-  const double tokens = static_cast<double>(rows * stage.settings.sequence);
-  const double activations =
-      4.0 * tokens * layers_times_width(config, name, families) * floats_per_width(stage);
+  const std::int64_t tokens = rows * stage.settings.sequence;
+  const double activations = 4.0 * static_cast<double>(tokens) *
+                             layers_times_width(config, name, families) * floats_per_width(stage);
   // Weights; gradient and two moments of what trains, in bf16 its values in fp32 too, and values
   // and moments again while a checkpoint is written.
   const bool half = stage.settings.precision == Precision::kBf16;
   const double stored = (half ? 2.0 : 4.0) * static_cast<double>(estimate.parameters);
   const double slots = stage.trains() ? (half ? 28.0 : 24.0) : 0.0;
   const double weights = stored + slots * static_cast<double>(estimate.trainable);
-  const double logits = stage.trains() ? logits_bytes(config, name, tokens, model) : 0.0;
-  return kProcessBytes + static_cast<std::int64_t>(weights + activations + logits);
+  const std::int64_t logits =
+      stage.trains()
+          ? head_loss_bytes(tokens, model.vocabulary(), model.head_products(), DType::kFloat32)
+          : 0;
+  return kProcessBytes + logits + static_cast<std::int64_t>(weights + activations);
 }
 
 }  // namespace

@@ -57,6 +57,8 @@ TEST(Estimate, SharedTablesAreOneAndHaveOneHead) {
   const double tokens = 2 * 4 * 32;
   EXPECT_DOUBLE_EQ(fresh.flops - shared.flops, 2 * tokens * 2 * 257 * 32);
   EXPECT_DOUBLE_EQ(keep.flops, fresh.flops);
+  // One frozen table less, and instead of two matrices of logits and their mixture one.
+  EXPECT_EQ(fresh.memory - shared.memory, 4 * 257 * 32 + 2 * 4 * (4 * 32) * 257);
 }
 
 TEST(Estimate, StagesWithoutAModel) {
