@@ -20,8 +20,6 @@ constexpr std::int64_t kKeys = 240;    // of a block: whole panels of rows
 constexpr std::int64_t kScoreStride = kQueries + 16;
 constexpr std::int64_t kScoreElements = kKeys * kScoreStride;
 
-constexpr std::int64_t to_multiple(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
-
 // Scratch memory of one worker.
 struct Scratch {
   float *scores, *d_scores;               // [keys][kScoreStride]
@@ -33,11 +31,11 @@ struct Scratch {
 
   // Lays the parts out from `at` and returns their end: the size, from null.
   static std::int64_t elements(const AttentionShape& s, float* at, Scratch* scratch) {
-    const std::int64_t width = to_multiple(s.width, cpu::kLargestPanel.columns);
+    const std::int64_t width = round_up(s.width, cpu::kLargestPanel.columns);
     const std::int64_t rows = cpu::kLargestPanel.rows;
     const std::int64_t sizes[] = {kScoreElements,
                                   kScoreElements,
-                                  to_multiple(kQueries, rows) * kKeys,
+                                  round_up(kQueries, rows) * kKeys,
                                   rows * std::max(s.width, kQueries),
                                   kQueries * s.width,
                                   kQueries * s.width,
@@ -115,7 +113,7 @@ class QueryHead {
                         .a_stride = lines.token,
                         .b = queries,
                         .m = keys,
-                        .n = to_multiple(rows_, cpu::panel_shape().columns),
+                        .n = round_up(rows_, cpu::panel_shape().columns),
                         .k = s_.width,
                         .alpha = 1,
                         .beta = 0,
@@ -176,7 +174,7 @@ class QueryHead {
     cpu::multiply_panels(
         {.a = t_.d_scores_packed,
          .a_stride = 0,
-         .b = t_.k_elements + block * to_multiple(s_.width, columns) + (key - block) * columns,
+         .b = t_.k_elements + block * round_up(s_.width, columns) + (key - block) * columns,
          .m = rows_,
          .n = s_.width,
          .k = keys,
@@ -208,7 +206,7 @@ void start_keys(const AttentionBackwardArgs<float>& a, std::int64_t b, std::int6
   for (std::int64_t key = 0; key < s.keys(); key += kKeys) {
     cpu::pack_panels<float>({a.k.at(b, kv_head) + key * a.k.token, 1, a.k.token}, s.width,
                             std::min(kKeys, s.keys() - key), columns,
-                            scratch.k_elements + key * to_multiple(s.width, columns));
+                            scratch.k_elements + key * round_up(s.width, columns));
   }
 }
 

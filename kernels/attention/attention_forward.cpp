@@ -22,8 +22,6 @@ constexpr std::int64_t kKeyBlock = 256;           // whole panels of columns
 constexpr std::int64_t kStride = kKeyBlock + 16;  // rows of scores do not share lines of the cache
 constexpr std::int64_t kFewQueries = 8;  // below this, packing keys costs more than it saves
 
-constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
-
 // Of one head: columns are keys in the first part, elements of a value in the second.
 std::int64_t packed_keys(const AttentionShape& s) {
   return round_up(s.keys(), cpu::kLargestPanel.columns) * s.width;

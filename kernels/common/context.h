@@ -35,6 +35,7 @@ void parallel_for_worker(const Context& context, std::int64_t count,
 void stay_on_this_thread();
 
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
 // Calls task(begin, end) for consecutive blocks of at most `grain` of [0, total).
 template <class F>

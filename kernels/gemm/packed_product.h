@@ -29,8 +29,6 @@ constexpr std::int64_t kSlabColumns = 4096;   // a slab of B, 8 MiB, in the last
 // panel has rows: then copying them pays.
 constexpr std::int64_t kAliasedBytes = 4096, kWays = 8;
 
-constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
-
 // An even number of blocks of nearly one size: a team is kept busy to the end.
 constexpr std::int64_t block_rows(std::int64_t m, std::int64_t panel_rows) {
   const std::int64_t blocks = 2 * divide_up(m, 2 * kBlockPanels * panel_rows);
@@ -87,23 +85,15 @@ void multiply_block(const Panels& panels, const GemmArgs<float, A, B>& args, con
       .bias = last && args.bias != nullptr ? args.bias + slab.column + column : nullptr,
       .c = args.c + row * args.ldc + slab.column + column,
       .ldc = args.ldc};
-  std::int64_t done = 0;
   if constexpr (Panels::template kReadsInPlace<A>) {
-    // Rows that lie contiguous are read where they are, as far as they fill panels.
     const bool aliased = shape.rows > kWays && line * sizeof(A) % kAliasedBytes == 0;
-    if (step == 1 && !aliased) done = rows / shape.rows * shape.rows;
-    if (done > 0) {
-      PanelProductOf<Element> whole = product;
-      whole.a = a;
-      whole.a_stride = line;
-      whole.m = done;
-      panels.multiply(whole);
+    if (step == 1 && !aliased) {
+      product.a = a;
+      product.a_stride = line;
+      return multiply_rows(product, scratch);
     }
   }
-  if (done == rows) return;
-  panels.template pack<A>({a + done * line, line, step}, rows - done, slab.k, shape.rows, block);
-  product.m = rows - done;
-  product.c += done * args.ldc;
+  panels.template pack<A>({a, line, step}, rows, slab.k, shape.rows, block);
   panels.multiply(product);
 }
 

@@ -8,6 +8,9 @@
 // First answer: {loss, flops}. Commands: `step` -> {seconds, loss}; `memory` -> {peak};
 // `machine` -> {multiply_adds}, GFLOP/s of one core at most, measured.
 // SPDX-License-Identifier: Apache-2.0
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
 #include <atomic>
 #include <chrono>
 #include <iostream>
@@ -239,6 +242,7 @@ void run_hybrid(const Arguments& arguments, Communicator& world) {
 int run(int argc, char** argv) {
   try {
     const Arguments arguments(argc, argv);
+    spdlog::set_default_logger(spdlog::stderr_logger_st("step_benchmark"));  // answers own stdout
     keep_freed_memory();
     kernels::cap_isa_from_environment();
     if (arguments.mode == "block") {
