@@ -19,6 +19,7 @@ constexpr std::int64_t kLanes = static_cast<std::int64_t>(hn::MaxLanes(Tag()));
 // Sums of a tile stay in registers: 6 x 2 of 16, or 12 x 2 of 32.
 constexpr int kRows = kLanes >= 16 ? 12 : 6;
 constexpr std::int64_t kColumns = 2 * kLanes;
+constexpr std::int64_t kCacheLine = 16;  // floats
 
 // What happens to C before the product is added, so that full tiles do not ask row by row.
 enum class Old { kIgnored, kAdded, kScaled };  // beta: 0, 1, another
@@ -67,7 +68,9 @@ HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
 #pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) {
     left[i] = right[i] = hn::Zero(d);
-    hwy::Prefetch(c + i * ldc);  // needed only after the loop, and far apart
+    for (std::int64_t j = 0; j < kColumns; j += kCacheLine) {
+      hwy::Prefetch(c + i * ldc + j);  // needed only after the loop, and far apart
+    }
     hwy::Prefetch(c + i * ldc + kColumns - 1);
   }
   const float* groups[kRows / 3];
@@ -79,7 +82,11 @@ HWY_INLINE void MultiplyTile(const PanelProduct& p, const float* HWY_RESTRICT a,
   }
   for (std::int64_t k = 0; k < p.k; ++k) {
     const auto b_left = hn::LoadU(d, b), b_right = hn::LoadU(d, b + kLanes);
-    if constexpr (kFetchNext) __builtin_prefetch(b + kColumns * p.k, 0, 2);
+    if constexpr (kFetchNext) {
+      for (std::int64_t i = 0; i < kColumns; i += kCacheLine) {
+        __builtin_prefetch(b + kColumns * p.k + i, 0, 2);
+      }
+    }
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
       const auto value = hn::Set(d, groups[i / 3][i % 3 * stride]);
