@@ -35,9 +35,10 @@ bool embedding_trains(const Component& component);
 
 // Of blocks [first, last), and the final norm after all of them, at a context of `length` tokens.
 // `gradient`: whether the hidden states need one, and afterwards whether those that come out do.
-// Within a block parameters count in their order, and attention or a scan after the first matrix:
-// so in the lowest block of all, where neither the embedding nor norms train, keys and values count
-// the gradient of an input that the tape leaves out.
+// Within a block parameters count in their order, and attention or a scan after the first matrix.
+// Matrices side by side count as if one fed the next: in the lowest block, where it trains and
+// neither its embedding nor its norms do, all but the first count a gradient of the block's input
+// that the tape leaves out.
 ForwardFlops block_flops_per_token(const Component& component, std::int64_t first,
                                    std::int64_t last, std::int64_t length, bool& gradient);
 
