@@ -22,8 +22,17 @@ using ByteTag = hn::Rebind<std::int8_t, FloatTag>;
 
 constexpr std::size_t kBlock = 64;
 
-// The tree of one block: vectors are halved onto each other while there are several, then the
-// lanes. Lane counts are powers of two up to 64, so every step adds j + half to j.
+// Adds the second half of 2 kHalf values to the first, and so on down to one.
+template <std::size_t kHalf>
+HWY_INLINE void halve(float* values) {
+  const hn::CappedTag<float, kHalf> d;
+  for (std::size_t j = 0; j < kHalf; j += hn::Lanes(d)) {
+    hn::Store(hn::Add(hn::Load(d, values + j), hn::Load(d, values + j + kHalf)), d, values + j);
+  }
+  if constexpr (kHalf > 1) halve<kHalf / 2>(values);
+}
+
+// The tree of one block: every step adds j + half to j.
 template <class T>
 HWY_INLINE float block_square_sum(const T* input, std::size_t count) {
   const FloatTag d;
@@ -33,15 +42,7 @@ HWY_INLINE float block_square_sum(const T* input, std::size_t count) {
     const auto x = j < count ? load_lanes(input + j, count - j) : hn::Zero(d);
     hn::Store(hn::Mul(x, x), d, squares + j);
   }
-  std::size_t half = kBlock / 2;
-  for (; half >= lanes; half /= 2) {
-    for (std::size_t j = 0; j < half; j += lanes) {
-      hn::Store(hn::Add(hn::Load(d, squares + j), hn::Load(d, squares + j + half)), d, squares + j);
-    }
-  }
-  for (; half > 0; half /= 2) {
-    for (std::size_t j = 0; j < half; ++j) squares[j] += squares[j + half];
-  }
+  halve<kBlock / 2>(squares);
   return squares[0];
 }
 

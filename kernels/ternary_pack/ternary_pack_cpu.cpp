@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <cstring>
 
 #include "kernels/ternary_pack/ternary_pack.h"
@@ -28,40 +27,6 @@ void ternary_unpack(std::int8_t* values, const std::uint8_t* packed, const Terna
     }
   }
 }
-
-namespace {
-
-// Codes of the run of columns [column, column + count) that lie in one plane of one tile.
-template <class T>
-void expand_run(T* output, const std::uint8_t* bytes, int shift, std::int64_t count,
-                compute_t<T> scale) {
-  for (std::int64_t j = 0; j < count; ++j) {
-    const int value = (bytes[j] >> shift & 3) - 1;
-    output[j] = static_cast<T>(static_cast<compute_t<T>>(value) * scale);
-  }
-}
-
-}  // namespace
-
-template <class T>
-void ternary_expand(const TernaryExpandArgs<T>& a) {
-  require(a.row >= 0 && a.row + a.rows <= a.shape.rows && a.column >= 0 &&
-              a.column + a.columns <= a.shape.columns,
-          "ternary_expand", "rectangle leaves the matrix");
-  for (std::int64_t r = 0; r < a.rows; ++r) {
-    T* output = a.output + r * a.output_stride;
-    for (std::int64_t c = 0; c < a.columns;) {
-      const std::int64_t column = a.column + c;
-      const std::int64_t count = std::min(a.columns - c, 64 - column % 64);
-      expand_run(output + c, a.packed + a.shape.byte_of(a.row + r, column),
-                 TernaryShape::shift_of(column), count, a.scale);
-      c += count;
-    }
-  }
-}
-template void ternary_expand<float>(const TernaryExpandArgs<float>&);
-template void ternary_expand<BFloat16>(const TernaryExpandArgs<BFloat16>&);
-template void ternary_expand<double>(const TernaryExpandArgs<double>&);
 
 std::int64_t ternary_first_invalid(const std::uint8_t* packed, const TernaryShape& shape) {
   const std::int64_t whole_columns = shape.columns, whole_rows = shape.rows;
