@@ -25,7 +25,7 @@ struct Block {
   const std::int8_t* q;  // of the first column of the block
   std::int64_t q_stride, tokens;
   std::int32_t* sums;   // [kBlockTokens][kBlockRows]: sum of code * q is added
-  std::uint8_t* codes;  // scratch [kBlockRows][kBlockColumns], 64-byte aligned
+  std::uint8_t* codes;  // scratch [kBlockRows][kBlockColumns], 64-byte aligned; not used by all
 };
 
 // One token against one row tile: sums[r] += sum of code * q over all its columns.
@@ -41,8 +41,8 @@ struct PermuteKernels;
 
 struct Kernels {
   const char* name;
-  // So many tokens go one after the other through `vector`, which unpacks once for each of them;
-  // `block`, which keeps the codes, is faster for more. Measured.
+  // So many tokens go one after the other through `vector`, which unpacks for each of them;
+  // `block`, which unpacks for several, is faster for more. Measured.
   std::int64_t vector_tokens;
   void (*block)(const Block&);
   void (*vector)(const Vector&);
