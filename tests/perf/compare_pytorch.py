@@ -161,6 +161,20 @@ def compare_own(options):
     return {"times": times, "flops": flops}
 
 
+def compare_gradients(options, python):
+    """How far the first step's gradients with bfloat16 lie from those with float32: ours, and PyTorch's autocast."""
+    files = {name: options.work / f"gradients_{name}.safetensors" for name in ("fp32", "ours", "autocast")}
+    twin = [python, HERE / "pytorch_twin.py"]
+    commands = {"fp32": our_command("step", options, files["fp32"]), "ours": our_command("bf16", options, files["ours"]),
+                "autocast": [*twin, "hybrid", options.work, "--bf16", "--gradients", files["autocast"],
+                             "--threads", options.threads]}
+    for command in commands.values():
+        Worker(command, options.work, options.patience).close()
+    said = subprocess.run([str(part) for part in [*twin, "nearer", *files.values()]], text=True, capture_output=True,
+                          check=True).stdout
+    print(f"| gradients with bf16 | {said.strip()} |", flush=True)
+
+
 def write_text(path):
     """Text to learn from: this repository's own sources and pages."""
     root = HERE.parent.parent
@@ -200,7 +214,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, default="build", help="folder built with -DPERYTON_BENCHMARKS=ON")
     parser.add_argument("--work", type=pathlib.Path, help="where components and the environment go")
-    parser.add_argument("--rows", default="block,step,bf16,own", help="of " + ", ".join(ROWS) + ", own, losses")
+    parser.add_argument("--rows", default="block,step,bf16,own", help="of " + ", ".join(ROWS) + ", own, gradients, losses")
     parser.add_argument("--against", default="eager,compile", help="PyTorch eager, compile, or nothing")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--patience", type=float, default=900, help="seconds for the first step of PyTorch")
@@ -223,6 +237,9 @@ def main():
     for row in options.rows.split(","):
         if row == "losses":
             compare_losses(options)
+            continue
+        if row == "gradients":
+            compare_gradients(options, python)
             continue
         if row == "own":
             results[row] = compare_own(options)

@@ -3,6 +3,7 @@
 
     pytorch_twin.py make FOLDER              # components, start values and batches
     pytorch_twin.py compare OURS THEIRS      # gradients agree to 1e-4, or exit code 1
+    pytorch_twin.py nearer EXACT OURS THEIRS # how far two files of rounded gradients lie from exact ones
     pytorch_twin.py hybrid FOLDER OPTIONS    # the same hybrid, the same protocol as step_benchmark
     pytorch_twin.py block FOLDER OPTIONS     # one Mamba-2 block with every gradient
 """
@@ -14,6 +15,7 @@ import logging
 import math
 import pathlib
 import resource
+import statistics
 import sys
 import time
 
@@ -58,16 +60,28 @@ def make(folder):
     safetensors.torch.save_file(block, folder / "block.safetensors")
 
 
-def compare(ours, theirs):
-    """Relative distance of every gradient; both sides must have the same ones."""
-    a, b = safetensors.torch.load_file(ours), safetensors.torch.load_file(theirs)
+def distances_of(a, b):
+    """Relative distance of every gradient of a file from that of another."""
+    a, b = safetensors.torch.load_file(a), safetensors.torch.load_file(b)
     if a.keys() != b.keys():
-        print("only one side has", sorted(a.keys() ^ b.keys()))
-        return 1
-    distances = {name: float((a[name].double() - b[name].double()).norm() / b[name].double().norm()) for name in b}
+        sys.exit(f"only one side has {sorted(a.keys() ^ b.keys())}")
+    return {name: float((a[name].double() - b[name].double()).norm() / b[name].double().norm()) for name in b}
+
+
+def compare(ours, theirs):
+    distances = distances_of(ours, theirs)
     name = max(distances, key=distances.get)
-    print(f"{len(b)} gradients, largest relative distance {distances[name]:.1e} ({name})")
+    print(f"{len(distances)} gradients, largest relative distance {distances[name]:.1e} ({name})")
     return 0 if distances[name] <= 1e-4 else 1
+
+
+def nearer(exact, ours, theirs):
+    """Which of two files of rounded gradients is nearer to the exact ones, parameter by parameter."""
+    a, b = distances_of(ours, exact), distances_of(theirs, exact)
+    print(f"relative distance from fp32, median of {len(a)} gradients: ours {statistics.median(a.values()):.3f}, "
+          f"PyTorch {statistics.median(b.values()):.3f}; largest {max(a.values()):.3f} and {max(b.values()):.3f}; "
+          f"ours nearer in {sum(a[name] < b[name] for name in a)}")
+    return 0
 
 
 class Part:
@@ -184,7 +198,7 @@ def serve(work, options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("make", "compare", "hybrid", "block"))
+    parser.add_argument("what", choices=("make", "compare", "nearer", "hybrid", "block"))
     parser.add_argument("paths", nargs="+", type=pathlib.Path)
     parser.add_argument("--gradients")
     parser.add_argument("--threads", type=int, default=2)
@@ -199,6 +213,8 @@ def main():
         return make(options.paths[0])
     if options.what == "compare":
         return compare(*options.paths)
+    if options.what == "nearer":
+        return nearer(*options.paths)
     folder = options.paths[0]
     serve(Hybrid(folder, options.full) if options.what == "hybrid" else Block(folder), options)
     return 0
