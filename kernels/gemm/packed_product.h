@@ -23,8 +23,9 @@ namespace peryton::kernels::cpu {
 constexpr std::int64_t kDepth = 512;
 constexpr std::int64_t kBlockPanels =
     12;  // a block of A, 144 or 288 KiB, in the second-level cache
-constexpr std::int64_t kBlockColumns = 1024;  // columns of one task
-constexpr std::int64_t kSlabColumns = 4096;   // a slab of B, 8 MiB, in the last one
+constexpr std::int64_t kBlockColumns = 1024;  // columns of one task, where tasks are few
+constexpr std::int64_t kBlocksPerThread = 4;
+constexpr std::int64_t kSlabColumns = 4096;  // a slab of B, 8 MiB, in the last one
 // Rows of A so far apart fall into one set of the first-level cache, which has fewer ways than a
 // panel has rows: then copying them pays.
 constexpr std::int64_t kAliasedBytes = 4096, kWays = 8;
@@ -65,7 +66,7 @@ void pack_slab(const Panels& panels, const GemmArgs<float, A, B>& args, const Sl
 
 template <class Panels, class A, class B>
 void multiply_block(const Panels& panels, const GemmArgs<float, A, B>& args, const Slab& slab,
-                    std::int64_t row, std::int64_t column, float* scratch) {
+                    std::int64_t row, std::int64_t column, std::int64_t columns, float* scratch) {
   using Element = typename Panels::Element;
   const PanelShape shape = panels.shape();
   const std::int64_t rows = std::min(block_rows(args.m, shape.rows), args.m - row);
@@ -78,7 +79,7 @@ void multiply_block(const Panels& panels, const GemmArgs<float, A, B>& args, con
       .a_stride = 0,
       .b = reinterpret_cast<const Element*>(args.workspace) + column * panels.stored(slab.k),
       .m = rows,
-      .n = std::min(kBlockColumns, slab.columns - column),
+      .n = std::min(columns, slab.columns - column),
       .k = slab.k,
       .alpha = args.alpha,
       .beta = first ? args.beta : 1.0f,
@@ -101,14 +102,19 @@ template <class Panels, class A, class B>
 void multiply_slab(const Panels& panels, const GemmArgs<float, A, B>& args, const Slab& slab,
                    const Context& context) {
   pack_slab(panels, args, slab, context);
-  const std::int64_t column_blocks = divide_up(slab.columns, kBlockColumns);
   const std::int64_t rows = block_rows(args.m, panels.shape().rows);
-  const std::int64_t blocks = divide_up(args.m, rows) * column_blocks;
+  const std::int64_t row_blocks = divide_up(args.m, rows);
+  // A block of A that is packed once for the whole slab, if the team has work enough without more
+  // columns of blocks; no sum depends on it.
+  const std::int64_t columns =
+      row_blocks >= kBlocksPerThread * context.threads ? slab.columns : kBlockColumns;
+  const std::int64_t column_blocks = divide_up(slab.columns, columns);
+  const std::int64_t blocks = row_blocks * column_blocks;
   float* scratch = args.workspace + slab_floats(args.n, args.k);
   const std::int64_t scratch_floats = block_floats(args.m, args.k);
   parallel_for_worker(context, blocks, [&](std::int64_t block, int worker) {
     multiply_block(panels, args, slab, block / column_blocks * rows,
-                   block % column_blocks * kBlockColumns, scratch + worker * scratch_floats);
+                   block % column_blocks * columns, columns, scratch + worker * scratch_floats);
   });
 }
 

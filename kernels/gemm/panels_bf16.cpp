@@ -6,11 +6,14 @@
 #ifdef __AVX512BF16__
 #include <immintrin.h>
 
+#include <algorithm>
+
 namespace peryton::kernels::cpu {
 namespace {
 
 constexpr int kRows = 12;  // 12 x 2 of 32 registers are sums
 constexpr std::int64_t kLanes = 16, kColumns = 2 * kLanes;
+constexpr std::int64_t kCacheLine = 32;  // halves
 
 __m512bh load_pairs(const std::uint16_t* from) {
   return reinterpret_cast<__m512bh>(_mm512_loadu_si512(from));
@@ -42,17 +45,30 @@ __m512 finish(const PairProduct& p, __m512 sum, __mmask16 lanes, const float* bi
   return sum;
 }
 
-// One tile, kRows x kColumns or the part of it that C has: panels are filled up.
+// Rows of C are needed only after the loop, and lie far apart.
+void fetch_rows(const float* c, std::int64_t ldc, std::int64_t rows) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (const std::int64_t j : {std::int64_t{0}, kLanes, kColumns - 1}) {
+      __builtin_prefetch(c + i * ldc + j, 1);
+    }
+  }
+}
+
+// One tile, kRows x kColumns or the part of it that C has: panels are filled up. `kFetchNext`: asks
+// for the next panel of B meanwhile, as multiply_panels() does.
+template <bool kFetchNext>
 void multiply_tile(const PairProduct& p, const std::uint16_t* a, const std::uint16_t* b,
                    const float* bias, float* c, std::int64_t rows, Columns columns) {
   __m512 left[kRows], right[kRows];
 #pragma GCC unroll 12
-  for (int i = 0; i < kRows; ++i) {
-    left[i] = right[i] = _mm512_setzero_ps();
-    if (i < rows) __builtin_prefetch(c + i * p.ldc, 1);  // needed only after the loop
-  }
+  for (int i = 0; i < kRows; ++i) left[i] = right[i] = _mm512_setzero_ps();
+  fetch_rows(c, p.ldc, std::min<std::int64_t>(kRows, rows));
   for (std::int64_t k = 0; k < p.k; k += 2) {
     const __m512bh b_left = load_pairs(b), b_right = load_pairs(b + kColumns);
+    if constexpr (kFetchNext) {
+      __builtin_prefetch(b + kColumns * p.k, 0, 2);
+      __builtin_prefetch(b + kColumns * p.k + kCacheLine, 0, 2);
+    }
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
       const __m512bh pair = broadcast_pair(a + 2 * i);
@@ -81,8 +97,8 @@ void multiply_pairs(const PairProduct& p) {
     const Columns columns = columns_of(p.n - j);
     const float* bias = p.bias != nullptr ? p.bias + j : nullptr;
     for (std::int64_t i = 0; i < p.m; i += kRows) {
-      multiply_tile(p, p.a + i * depth, p.b + j * depth, bias, p.c + i * p.ldc + j, p.m - i,
-                    columns);
+      const auto multiply = i == 0 ? multiply_tile<true> : multiply_tile<false>;
+      multiply(p, p.a + i * depth, p.b + j * depth, bias, p.c + i * p.ldc + j, p.m - i, columns);
     }
   }
 }
