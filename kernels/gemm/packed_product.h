@@ -64,6 +64,13 @@ void pack_slab(const Panels& panels, const GemmArgs<float, A, B>& args, const Sl
   });
 }
 
+// Rows of A that lie contiguous need no copy, unless they evict one another.
+template <class Panels, class A, class B>
+bool reads_in_place(const Panels& panels, const GemmArgs<float, A, B>& args) {
+  const bool aliased = panels.shape().rows > kWays && args.lda * sizeof(A) % kAliasedBytes == 0;
+  return Panels::template kReadsInPlace<A> && !args.transpose_a && !aliased;
+}
+
 template <class Panels, class A, class B>
 void multiply_block(const Panels& panels, const GemmArgs<float, A, B>& args, const Slab& slab,
                     std::int64_t row, std::int64_t column, std::int64_t columns, float* scratch) {
@@ -87,8 +94,7 @@ void multiply_block(const Panels& panels, const GemmArgs<float, A, B>& args, con
       .c = args.c + row * args.ldc + slab.column + column,
       .ldc = args.ldc};
   if constexpr (Panels::template kReadsInPlace<A>) {
-    const bool aliased = shape.rows > kWays && line * sizeof(A) % kAliasedBytes == 0;
-    if (step == 1 && !aliased) {
+    if (reads_in_place(panels, args)) {
       product.a = a;
       product.a_stride = line;
       return multiply_rows(product, scratch);
@@ -104,10 +110,11 @@ void multiply_slab(const Panels& panels, const GemmArgs<float, A, B>& args, cons
   pack_slab(panels, args, slab, context);
   const std::int64_t rows = block_rows(args.m, panels.shape().rows);
   const std::int64_t row_blocks = divide_up(args.m, rows);
-  // A block of A that is packed once for the whole slab, if the team has work enough without more
-  // columns of blocks; no sum depends on it.
+  // A block of A that must be packed is packed once for the whole slab, if the team has work enough
+  // without more columns of blocks; no sum depends on it.
+  const bool enough = row_blocks >= kBlocksPerThread * context.threads;
   const std::int64_t columns =
-      row_blocks >= kBlocksPerThread * context.threads ? slab.columns : kBlockColumns;
+      enough && !reads_in_place(panels, args) ? slab.columns : kBlockColumns;
   const std::int64_t column_blocks = divide_up(slab.columns, columns);
   const std::int64_t blocks = row_blocks * column_blocks;
   float* scratch = args.workspace + slab_floats(args.n, args.k);
