@@ -1,5 +1,5 @@
-// Chooses how a product runs. oneDNN's sgemm reaches 35 to 65 % of the packed one for A B and A^T B
-// of our sizes.
+// Chooses how a product runs. With AVX2 oneDNN's sgemm reaches 35 to 65 % of the packed one for A B
+// and A^T B of our sizes; with AVX-512 the two are within 8 % of each other, either way.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <type_traits>

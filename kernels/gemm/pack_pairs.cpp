@@ -25,7 +25,7 @@ constexpr std::int64_t kChunk = 64;  // depths of a line that are turned at once
 
 using WordTag = hn::RebindToUnsigned<FloatTag>;
 using Words = hn::Vec<WordTag>;
-const auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(FloatTag()));
+constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(FloatTag()));
 
 // The first `count` elements as float, bfloat16 in the upper half; lanes past them are zero.
 HWY_INLINE Words LoadBits(const float* from, std::int64_t count) {
