@@ -2,8 +2,6 @@
 #include "kernels/gemm/pack_pairs.h"
 
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
 
 #include "kernels/common/context.h"
 #include "kernels/gemm/panels.h"
@@ -12,7 +10,8 @@
 #define HWY_TARGET_INCLUDE "kernels/gemm/pack_pairs.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "kernels/common/lanes-inl.h"
+// After highway.h
+#include "kernels/gemm/round_pairs-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::HWY_NAMESPACE {
@@ -23,74 +22,18 @@ using cpu::PanelSource;
 constexpr std::int64_t kWidest = cpu::kLargestPanel.columns;
 constexpr std::int64_t kChunk = 64;  // depths of a line that are turned at once: a piece in L1
 
-using WordTag = hn::RebindToUnsigned<FloatTag>;
-using Words = hn::Vec<WordTag>;
-constexpr auto kLanes = static_cast<std::int64_t>(hn::MaxLanes(FloatTag()));
-
-// The first `count` elements as float, bfloat16 in the upper half; lanes past them are zero.
-HWY_INLINE Words LoadBits(const float* from, std::int64_t count) {
-  const FloatTag d;
-  const auto first = hn::FirstN(d, static_cast<std::size_t>(count));
-  return hn::BitCast(WordTag(),
-                     count >= kLanes ? hn::LoadU(d, from) : hn::MaskedLoad(first, d, from));
-}
-
-HWY_INLINE Words LoadBits(const BFloat16* from, std::int64_t count) {
-  return hn::BitCast(WordTag(), load_lanes(from, static_cast<std::size_t>(count)));
-}
-
-// Rounded to bfloat16 in the upper half, the lower one undefined: to nearest even, NaN kept.
-template <class T>
-HWY_INLINE Words Rounded(Words bits) {
-  if constexpr (std::is_same_v<T, BFloat16>) return bits;
-  const WordTag d;
-  const auto even = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1u));
-  const auto rounded = hn::Add(bits, hn::Add(even, hn::Set(d, 0x7fffu)));
-  const auto nan = hn::RebindMask(d, hn::IsNaN(hn::BitCast(FloatTag(), bits)));
-  return hn::IfThenElse(nan, hn::Or(bits, hn::Set(d, 0x400000u)), rounded);
-}
-
-// Two depths of as many lines, side by side.
-template <class T>
-HWY_INLINE Words Pairs(Words even, Words odd) {
-  const auto upper = hn::And(Rounded<T>(odd), hn::Set(WordTag(), 0xffff0000u));
-  return hn::Or(hn::ShiftRight<16>(Rounded<T>(even)), upper);
-}
-
-// Depth pairs of one line, contiguous.
-void PairsOfLine(const float* from, std::int64_t depths, std::uint32_t* to) {
-  std::int64_t p = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const WordTag d;
-  for (; p + 2 * kLanes <= depths; p += 2 * kLanes) {
-    const auto low = LoadBits(from + p, kLanes), high = LoadBits(from + p + kLanes, kLanes);
-    hn::StoreU(Pairs<float>(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)), d,
-               to + p / 2);
-  }
-#endif
-  for (; p < depths; p += 2) {
-    const std::uint32_t odd = p + 1 < depths ? BFloat16(from[p + 1]).bits : 0;
-    to[p / 2] = odd << 16 | BFloat16(from[p]).bits;
-  }
-}
-
-void PairsOfLine(const BFloat16* from, std::int64_t depths, std::uint32_t* to) {
-  to[divide_up(depths, 2) - 1] = 0;
-  std::memcpy(to, from, static_cast<std::size_t>(depths) * sizeof *from);
-}
-
 // `count` lines that are contiguous each, into one panel: the pairs of a piece of every line are
 // turned as if they were floats.
 template <class T>
 void PackLongPairs(const PanelSource<T>& source, std::int64_t count, std::int64_t k,
                    std::int64_t width, std::uint16_t* panel) {
-  alignas(64) std::uint32_t pieces[kWidest * kChunk / 2] = {};
+  alignas(64) std::uint16_t pieces[kWidest * kChunk] = {};
   for (std::int64_t p = 0; p < k; p += kChunk) {
     const std::int64_t depths = std::min(kChunk, k - p);
     for (std::int64_t i = 0; i < count; ++i) {
       const T* from = source.data + i * source.line_stride + p;
       __builtin_prefetch(from + kChunk);
-      PairsOfLine(from, depths, pieces + i * kChunk / 2);
+      PairsOfLine(from, depths, pieces + i * kChunk);
     }
     cpu::pack_long_float_lines(reinterpret_cast<const float*>(pieces), kChunk / 2, width,
                                divide_up(depths, 2), reinterpret_cast<float*>(panel + p * width));

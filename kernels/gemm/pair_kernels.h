@@ -17,7 +17,9 @@ using PairProduct = PanelProductOf<std::uint16_t>;
 struct PairKernels {
   const char* name;
   PanelShape shape;
-  // As multiply_panels() does; a_stride and b_depth are 0, k counts depths, not pairs.
+  // As multiply_panels() does; k counts depths, not pairs. Where a_stride is not 0, A is row-major
+  // and m any number: an odd k is filled up with a zero in every row, and memory can be read up to
+  // a whole panel of rows. An odd k below b_depth multiplies that zero by B's next depth.
   void (*multiply)(const PairProduct& product);
 };
 

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "kernels/common/context.h"
+
 namespace peryton::kernels::cpu {
 namespace {
 
@@ -55,14 +57,22 @@ void fetch_rows(const float* c, std::int64_t ldc, std::int64_t rows) {
 }
 
 // One tile, kRows x kColumns or the part of it that C has: panels are filled up. `kFetchNext`: asks
-// for the next panel of B meanwhile, as multiply_panels() does.
-template <bool kFetchNext>
+// for the next panel of B meanwhile, as multiply_panels() does. `kPacked`: A is a panel. Rows of A
+// go three by three, as there.
+template <bool kFetchNext, bool kPacked>
 void multiply_tile(const PairProduct& p, const std::uint16_t* a, const std::uint16_t* b,
                    const float* bias, float* c, std::int64_t rows, Columns columns) {
   __m512 left[kRows], right[kRows];
 #pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) left[i] = right[i] = _mm512_setzero_ps();
   fetch_rows(c, p.ldc, std::min<std::int64_t>(kRows, rows));
+  const std::uint16_t* groups[kRows / 3];
+  const std::int64_t stride = kPacked ? 2 : p.a_stride;
+#pragma GCC unroll 4
+  for (int g = 0; g < kRows / 3; ++g) {
+    groups[g] = a + 3 * g * stride;
+    asm("" : "+r"(groups[g]));  // hides that one follows from another
+  }
   for (std::int64_t k = 0; k < p.k; k += 2) {
     const __m512bh b_left = load_pairs(b), b_right = load_pairs(b + kColumns);
     if constexpr (kFetchNext) {
@@ -71,11 +81,12 @@ void multiply_tile(const PairProduct& p, const std::uint16_t* a, const std::uint
     }
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
-      const __m512bh pair = broadcast_pair(a + 2 * i);
+      const __m512bh pair = broadcast_pair(groups[i / 3] + i % 3 * stride);
       left[i] = _mm512_dpbf16_ps(left[i], pair, b_left);
       right[i] = _mm512_dpbf16_ps(right[i], pair, b_right);
     }
-    a += 2 * kRows;
+#pragma GCC unroll 4
+    for (int g = 0; g < kRows / 3; ++g) groups[g] += kPacked ? 2 * kRows : 2;
     b += 2 * kColumns;
   }
 #pragma GCC unroll 12
@@ -91,16 +102,22 @@ void multiply_tile(const PairProduct& p, const std::uint16_t* a, const std::uint
 }
 
 // A panel of B stays in the first-level cache while the panels of A pass.
-void multiply_pairs(const PairProduct& p) {
-  const std::int64_t depth = (p.k + 1) / 2 * 2;
+template <bool kPacked>
+void multiply_all(const PairProduct& p) {
+  const std::int64_t depth = round_up(p.b_depth == 0 ? p.k : p.b_depth, 2);
+  const std::int64_t row = kPacked ? round_up(p.k, 2) : p.a_stride;
   for (std::int64_t j = 0; j < p.n; j += kColumns) {
     const Columns columns = columns_of(p.n - j);
     const float* bias = p.bias != nullptr ? p.bias + j : nullptr;
     for (std::int64_t i = 0; i < p.m; i += kRows) {
-      const auto multiply = i == 0 ? multiply_tile<true> : multiply_tile<false>;
-      multiply(p, p.a + i * depth, p.b + j * depth, bias, p.c + i * p.ldc + j, p.m - i, columns);
+      const auto multiply = i == 0 ? multiply_tile<true, kPacked> : multiply_tile<false, kPacked>;
+      multiply(p, p.a + i * row, p.b + j * depth, bias, p.c + i * p.ldc + j, p.m - i, columns);
     }
   }
+}
+
+void multiply_pairs(const PairProduct& p) {
+  p.a_stride == 0 ? multiply_all<true>(p) : multiply_all<false>(p);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "kernels/common/dtype.h"
 #include "kernels/gemm/gemm_dots.h"
 #include "kernels/gemm/pack_pairs.h"
+#include "kernels/gemm/round_rows.h"
 
 namespace peryton::kernels {
 namespace {
@@ -187,6 +188,54 @@ TEST(PackPairs, RoundsAsBFloat16Does) {
         ASSERT_EQ(panel[(p / 2 * kLines + line) * 2 + p % 2], bits(line, p, adjacent))
             << adjacent << ", line " << line << ", depth " << p;
       }
+    }
+  }
+}
+
+// Row-major A and panels of B that are deeper than the product: the same bits as panels of all.
+TEST(PairKernels, ReadRowsWhereTheyLie) {
+  constexpr std::int64_t kM = 17, kN = 45, kK = 75, kDeep = 90, kPadded = 24, kColumns = 64;
+  std::mt19937 random(31);
+  std::normal_distribution<float> normal;
+  std::vector<float> a(kM * kK), b(kDeep * kN);
+  for (float& value : a) value = normal(random);
+  for (float& value : b) value = normal(random);
+  std::vector<std::uint16_t> rows(kPadded * (kK + 1)), left(rows.size());
+  cpu::round_rows(a.data(), kK, kM, kK, rows.data(), kK + 1);
+  cpu::pack_pairs({a.data(), kK, 1}, kM, kK, 12, left.data());
+  std::vector<std::uint16_t> right(kColumns * (kK + 1)), deep(kColumns * kDeep);
+  cpu::pack_pairs({b.data(), 1, kN}, kN, kK, 32, right.data());
+  cpu::pack_pairs({b.data(), 1, kN}, kN, kDeep, 32, deep.data());
+  for (const cpu::PairKernels* kernels : cpu::available_pair_kernels()) {
+    if (kernels == nullptr) continue;
+    SCOPED_TRACE(kernels->name);
+    std::vector<float> packed(kM * kN), in_place(kM * kN), of_deep(kM * kN);
+    cpu::PairProduct product{.a = left.data(),
+                             .a_stride = 0,
+                             .b = right.data(),
+                             .m = kM,
+                             .n = kN,
+                             .k = kK,
+                             .alpha = 1,
+                             .beta = 0,
+                             .bias = nullptr,
+                             .c = packed.data(),
+                             .ldc = kN};
+    kernels->multiply(product);
+    product.a = rows.data();
+    product.a_stride = kK + 1;
+    product.c = in_place.data();
+    kernels->multiply(product);
+    EXPECT_EQ(packed, in_place);
+    product.b = deep.data();
+    product.b_depth = kDeep;
+    product.k = kK - 1;  // the last depth of an odd number would meet the next one of B
+    product.c = of_deep.data();
+    kernels->multiply(product);
+    for (std::int64_t i = 0; i < kM * kN; ++i) {
+      const float last = static_cast<float>(BFloat16(a[i / kN * kK + kK - 1])) *
+                         static_cast<float>(BFloat16(b[(kK - 1) * kN + i % kN]));
+      ASSERT_NEAR(of_deep[i] + last, packed[i], 1e-5) << i;
     }
   }
 }
