@@ -21,16 +21,19 @@
 
 #include "kernels/ssd/backward_tiles.h"
 #include "kernels/ssd/chunk_parts-inl.h"
+#include "kernels/ssd/factors-inl.h"
 #include "kernels/ssd/group_parts.h"
-#include "kernels/ssd/panel_packing-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-// Where one head of one chunk works.
-template <class T>
+// Where one head of one chunk works; the products read F.
+template <class F>
 struct BackwardPlace {
+  using T = typename F::Value;
+
+  const F& factors;
   const SsdBackwardArgs<T>& args;
   const SsdChunk& chunk;
   std::int64_t row, head;
@@ -58,59 +61,51 @@ struct BackwardPlace {
   }
 };
 
-// Panels of d_y, and of d_y times what has entered with the chunk; columns of x and d_y.
-template <class T>
-void PackHead(const BackwardPlace<T>& at, const Steps<T>& steps) {
-  const hn::ScalableTag<T> d;
-  const BackwardTiles<T>& tiles = at.tiles;
-  const std::int64_t length = at.length(), width = at.width();
-  PackTransposed(at.x(0), at.args.x_strides.token, length, width, tiles.x_columns);
-  PackPanels(at.d_y(0), at.args.d_y_strides.token, length, width, tiles.y);
-  if (!at.chunk.continues) return;
-  PackTransposed(at.d_y(0), at.args.d_y_strides.token, length, width, tiles.y_columns);
-  ForEachPanel<T>(width, [&](auto vectors, std::int64_t p) HWY_ATTR {
-    const std::int64_t line = vectors * kLanesOf<T>;
-    for (std::int64_t i = 0; i < length; ++i) {
-      const auto factor = hn::Set(d, steps.entering[i]);
-      for (std::int64_t v = 0; v < line; v += kLanesOf<T>) {
-        const std::int64_t place = p * length + i * line + v;
-        const auto value = hn::LoadU(d, tiles.y + place);
-        hn::StoreU(hn::Mul(value, factor), d, tiles.y_entering + place);
-      }
-    }
-  });
-}
+// What products read of x and d_y, and of d_y times what has entered with the chunk.
+template <class F>
+struct TokenFactors {
+  const typename F::Element *x_columns, *y_rows, *y, *y_columns, *y_entering;
+};
 
-// sums += rows of `left` times `right`, where the left matrix lies in panels of `rows` rows and
-// the sums start at its row i: a panel holds a part of the depth.
-template <int kRows, int kVectors, class T>
-HWY_INLINE void MultiplyPanels(Sums<T, kRows, kVectors>& sums, const T* left, std::int64_t rows,
-                               std::int64_t i, const T* right, std::int64_t depth) {
-  for (std::int64_t k = 0; k < depth; k += 2 * kLanesOf<T>) {
-    const std::int64_t line = (k + kLanesOf<T> < depth ? 2 : 1) * kLanesOf<T>;
-    sums.multiply(left + k * rows + i * line, line, 1, right + k * kVectors * kLanesOf<T>,
-                  std::min(line, depth - k));
+template <class F, class T = typename F::Value>
+TokenFactors<F> PackHead(const BackwardPlace<F>& at, const Steps<T>& steps) {
+  const BackwardTiles<T>& tiles = at.tiles;
+  const F& factors = at.factors;
+  const std::int64_t length = at.length(), width = at.width(), y_row = at.args.d_y_strides.token;
+  auto* const scratch = F::elements(tiles.token_pairs);
+  auto *const x_columns = F::elements(tiles.x_columns), *const y_columns =
+                                                            F::elements(tiles.y_columns);
+  auto* const y_entering = F::elements(tiles.y_entering);
+  factors.pack_right_transposed(at.x(0), at.args.x_strides.token, length, width, x_columns,
+                                scratch);
+  PackPanels(at.d_y(0), y_row, length, width, tiles.y);
+  if (at.chunk.continues) {
+    factors.pack_right_transposed(at.d_y(0), y_row, length, width, y_columns, scratch);
+    factors.scale_panels(tiles.y, length, width, steps.entering, y_entering);
   }
+  return {x_columns, factors.left_of_panels(tiles.y, length, width, scratch),
+          factors.right_of_panels(tiles.y, length, width, F::elements(tiles.y_pairs)), y_columns,
+          y_entering};
 }
 
 // K where a tile touches j <= i.
-template <class T>
-void ComputeProducts(const BackwardPlace<T>& at) {
+template <class F, class T = typename F::Value>
+void ComputeProducts(const BackwardPlace<F>& at, const TokenFactors<F>& with) {
   const std::int64_t length = at.length(), width = at.width(), padded = at.padded();
   ForEachPanel<T>(length, [&](auto vectors, std::int64_t j) HWY_ATTR {
-    ForEachRowBlock(length, [&](auto rows, std::int64_t i) HWY_ATTR {
+    F::for_each_row_block(length, [&](auto rows, std::int64_t i) HWY_ATTR {
       if (i + rows <= j) return;
       Sums<T, rows, vectors> sums;
-      sums.clear();
-      MultiplyPanels(sums, at.tiles.y, length, i, at.tiles.x_columns + j * width, width);
+      at.factors.set_product_of_panels(sums, with.y_rows, length, i,
+                                       with.x_columns + j * F::depth(width), width);
       sums.store_rows(at.tiles.products + i * padded + j, padded, vectors * kLanesOf<T>);
     });
   });
 }
 
 // From scores and K: weights = G CB, d_scores += G Delta K, and the sums R and Kc.
-template <class T>
-void DecayGradients(const BackwardPlace<T>& at, const Steps<T>& steps) {
+template <class F, class T = typename F::Value>
+void DecayGradients(const BackwardPlace<F>& at, const Steps<T>& steps) {
   const hn::ScalableTag<T> d;
   const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d)), padded = at.padded();
   const BackwardTiles<T>& tiles = at.tiles;
@@ -140,7 +135,7 @@ void DecayGradients(const BackwardPlace<T>& at, const Steps<T>& steps) {
       hn::StoreU(hn::Add(hn::LoadU(d, column_sum), omega), d, column_sum);
     }
     // A block of rows of the transpose reads a little beyond the diagonal.
-    const std::int64_t end = std::min(padded, i + 6);
+    const std::int64_t end = F::weights_end(i, padded);
     for (; j < end; j += lanes) hn::StoreU(hn::Zero(d), d, tiles.weights + line + j);
     tiles.row_sums[i] = hn::GetLane(hn::SumOfLanes(d, row_sum));
     d_diagonal += tiles.products[line + i];
@@ -148,9 +143,16 @@ void DecayGradients(const BackwardPlace<T>& at, const Steps<T>& steps) {
   at.sums[2] += d_diagonal;
 }
 
+// What the products of d_x read: d_y, the weights and E.
+template <class F>
+struct InputFactors {
+  const typename F::Element *y, *weights, *d_state;
+};
+
 // u and d_x of a tile, and what it adds to r and u . x.
-template <int kRows, int kVectors, class T>
-HWY_INLINE void InputBlock(const BackwardPlace<T>& at, std::int64_t j, std::int64_t p) {
+template <int kRows, int kVectors, class F, class T = typename F::Value>
+HWY_INLINE void InputBlock(const BackwardPlace<F>& at, const InputFactors<F>& with, std::int64_t j,
+                           std::int64_t p) {
   const BackwardTiles<T>& tiles = at.tiles;
   const SsdBackwardArgs<T>& args = at.args;
   const std::int64_t state = at.state(), length = at.length(), columns = at.width() - p;
@@ -159,44 +161,57 @@ HWY_INLINE void InputBlock(const BackwardPlace<T>& at, std::int64_t j, std::int6
   FetchRows<kRows>(at.next_x + j * x_row + p, x_row, at.next_rows - j);
   FetchRows<kRows>(at.next_d_y + j * d_y_row + p, d_y_row, at.next_rows - j);
   Sums<T, kRows, kVectors> u;
-  u.clear();
   if (at.later) {
-    u.multiply(at.group.b_rows + j * state, 1, kRows, at.d_state + p * state, state);
+    at.factors.set_product(u,
+                           at.factors.template left<kRows>(F::elements(at.group.b_rows), j, state),
+                           with.d_state + p * F::depth(state), state);
     u.scale_rows(tiles.leaving + j);
     u.add_dots(at.x(j) + p, x_row, columns, tiles.r + j);
+  } else {
+    u.clear();
   }
-  // Row j of the transposed weights: i runs down from the diagonal.
-  const T* y = tiles.y + p * length + j * kVectors * kLanesOf<T>;
-  u.multiply(tiles.weights + j * at.padded() + j, 1, at.padded(), y, length - j);
+  // Row j of the transposed weights: i runs down from the diagonal, and j is even.
+  const std::int64_t line = kVectors * kLanesOf<T>, padded = at.padded(), first = F::depth(j);
+  at.factors.add_product(u, {with.weights + first * padded + j, 1, padded},
+                         with.y + p * F::depth(length) + first * line, length - j);
   u.add_dots(at.x(j) + p, x_row, columns, tiles.u_dot_x + j);
   u.scale_rows(tiles.delta + j);
-  u.add_scaled(y, args.d[at.head]);
+  u.add_scaled(tiles.y + p * length + j * line, args.d[at.head]);
   u.store_rows(at.d_x(j) + p, args.d_x_strides.token, columns);
 }
 
-template <class T>
-void InputGradients(const BackwardPlace<T>& at) {
+template <class F, class T = typename F::Value>
+void InputGradients(const BackwardPlace<F>& at, const typename F::Element* y) {
   const BackwardTiles<T>& tiles = at.tiles;
+  InputFactors<F> with{y, nullptr, nullptr};
+  with.weights = at.factors.left_of_weights_transposed(tiles.weights, at.length(),
+                                                       F::elements(tiles.weight_pairs));
+  if (at.later) {
+    with.d_state = at.factors.right_of_panels(at.d_state, at.state(), at.width(),
+                                              F::elements(tiles.state_pairs));
+  }
   for (T* sums : {tiles.r, tiles.u_dot_x}) std::fill_n(sums, at.length(), T(0));
   ForEachPanel<T>(at.width(), [&](auto vectors, std::int64_t p) HWY_ATTR {
-    ForEachRowBlock(at.length(), [&](auto rows, std::int64_t j)
-                                     HWY_ATTR { InputBlock<rows, vectors>(at, j, p); });
+    F::for_each_row_block(at.length(), [&](auto rows, std::int64_t j)
+                                           HWY_ATTR { InputBlock<rows, vectors>(at, with, j, p); });
   });
   for (std::int64_t j = 0; j < at.length(); ++j) tiles.r[j] *= tiles.delta[j];
 }
 
 // The part of d_B that goes through the leaving state: d_b_columns += E (Delta exp(sigma - s) x)^T.
-template <class T>
-void LeavingGradients(const BackwardPlace<T>& at) {
+template <class F, class T = typename F::Value>
+void LeavingGradients(const BackwardPlace<F>& at, const typename F::Element* x_columns) {
   const BackwardTiles<T>& tiles = at.tiles;
   const std::int64_t width = at.width(), state = at.state();
+  const auto* d_state =
+      at.factors.left_of_panels(at.d_state, state, width, F::elements(tiles.state_pairs));
   for (std::int64_t j = 0; j < at.padded(); ++j)
     tiles.factor[j] = tiles.delta[j] * tiles.leaving[j];
   ForEachPanel<T>(at.length(), [&](auto vectors, std::int64_t j) HWY_ATTR {
-    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+    F::for_each_row_block(state, [&](auto rows, std::int64_t n) HWY_ATTR {
       Sums<T, rows, vectors> sums;
-      sums.clear();
-      MultiplyPanels(sums, at.d_state, state, n, tiles.x_columns + j * width, width);
+      at.factors.set_product_of_panels(sums, d_state, state, n, x_columns + j * F::depth(width),
+                                       width);
       sums.add_scaled_columns(tiles.factor + j,
                               tiles.d_b_columns + j * state + n * vectors * kLanesOf<T>);
     });
@@ -204,16 +219,17 @@ void LeavingGradients(const BackwardPlace<T>& at) {
 }
 
 // The part of d_C that goes through the entering state, and q from the same numbers.
-template <class T>
-void EnteringGradients(const BackwardPlace<T>& at) {
+template <class F, class T = typename F::Value>
+void EnteringGradients(const BackwardPlace<F>& at, const typename F::Element* y_columns) {
   const BackwardTiles<T>& tiles = at.tiles;
-  const std::int64_t width = at.width(), state = at.state();
+  const std::int64_t width = at.width(), state = at.state(), row = F::depth(width);
+  const auto* entering =
+      at.factors.left_of_rows(at.entering_state, state, width, F::elements(tiles.state_pairs));
   ForEachPanel<T>(at.length(), [&](auto vectors, std::int64_t i) HWY_ATTR {
-    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+    F::for_each_row_block(state, [&](auto rows, std::int64_t n) HWY_ATTR {
       const std::int64_t place = i * state + n * vectors * kLanesOf<T>;
       Sums<T, rows, vectors> sums;
-      sums.clear();
-      sums.multiply(at.entering_state + n * width, width, 1, tiles.y_columns + i * width, width);
+      at.factors.set_product(sums, {entering + n * row, row, 1}, y_columns + i * row, width);
       sums.scale_columns(tiles.entering + i);
       sums.add_to(tiles.d_c_columns + place);
       sums.add_column_dots(tiles.c_columns + place, tiles.q + i);
@@ -222,13 +238,12 @@ void EnteringGradients(const BackwardPlace<T>& at) {
 }
 
 // E' from E; returns exp(sigma) <E, H>.
-template <class T>
-T CarryGradient(const BackwardPlace<T>& at, T total) {
-  const BackwardTiles<T>& tiles = at.tiles;
+template <class F, class T = typename F::Value>
+T CarryGradient(const BackwardPlace<F>& at, const typename F::Element* y_entering, T total) {
   const std::int64_t width = at.width(), state = at.state(), length = at.length();
   T through = 0;
   ForEachPanel<T>(width, [&](auto vectors, std::int64_t p) HWY_ATTR {
-    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+    F::for_each_row_block(state, [&](auto rows, std::int64_t n) HWY_ATTR {
       T* panel = at.d_state + p * state + n * vectors * kLanesOf<T>;
       Sums<T, rows, vectors> sums;
       if (at.later) {
@@ -239,8 +254,10 @@ T CarryGradient(const BackwardPlace<T>& at, T total) {
       } else {
         sums.clear();
       }
-      sums.multiply(at.group.c_columns + n * length, 1, rows, tiles.y_entering + p * length,
-                    length);
+      at.factors.add_product(sums,
+                             at.factors.template left_transposed<rows>(
+                                 F::elements(at.group.c_columns), n, state, length),
+                             y_entering + p * F::depth(length), length);
       sums.store_panel(panel);
     });
   });
@@ -248,8 +265,8 @@ T CarryGradient(const BackwardPlace<T>& at, T total) {
 }
 
 // d_l, d_Delta, d_dt and the sums of this head.
-template <class T>
-void StepGradients(const BackwardPlace<T>& at, const Steps<T>& steps, T through) {
+template <class F, class T = typename F::Value>
+void StepGradients(const BackwardPlace<F>& at, const Steps<T>& steps, T through) {
   const BackwardTiles<T>& tiles = at.tiles;
   const SsdBackwardArgs<T>& args = at.args;
   const T a = -std::exp(args.a_log[at.head]);
@@ -274,21 +291,21 @@ void StepGradients(const BackwardPlace<T>& at, const Steps<T>& steps, T through)
   }
 }
 
-template <class T>
-void BackwardHead(const BackwardPlace<T>& at) {
+template <class F, class T = typename F::Value>
+void BackwardHead(const BackwardPlace<F>& at) {
   const BackwardTiles<T>& tiles = at.tiles;
   Steps<T> steps{tiles.delta, tiles.sums, tiles.entering, tiles.leaving, 0};
   ComputeSteps<T>(at.args, at.chunk, at.row, at.head, at.padded(), steps);
-  PackHead(at, steps);
-  ComputeProducts(at);
+  const TokenFactors<F> tokens = PackHead(at, steps);
+  ComputeProducts(at, tokens);
   DecayGradients(at, steps);
-  InputGradients(at);
-  if (at.later) LeavingGradients(at);
+  InputGradients(at, tokens.y);
+  if (at.later) LeavingGradients(at, tokens.x_columns);
   std::fill_n(tiles.q, at.padded(), T(0));
   T through = 0;
   if (at.chunk.continues) {
-    EnteringGradients(at);
-    through = CarryGradient(at, steps.total);
+    EnteringGradients(at, tokens.y_columns);
+    through = CarryGradient(at, tokens.y_entering, steps.total);
   }
   StepGradients(at, steps, through);
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/ssd/pair_tiles.h"
 #include "kernels/ssd/scratch.h"
 #include "kernels/ssd/ssd.h"
 
@@ -13,6 +14,7 @@ struct ChunkTiles {
   T *decay_rows, *decay_columns;         // see DecayFactors
   T *delta, *sums, *entering, *leaving;  // see Steps
   T* weights;                            // [L, L]
+  T *weight_pairs, *state_pairs;         // weights, or a state, as factors of a product
   std::int64_t state_elements;           // of a state in panels of [N, P]
 
   ChunkTiles(Scratch<T>& scratch, const SsdShape& shape, std::int64_t chunk)
@@ -22,6 +24,8 @@ struct ChunkTiles {
     decay_columns = scratch.take(padded);
     for (T** line : {&delta, &sums, &entering, &leaving}) *line = scratch.take(padded);
     weights = scratch.take(padded * padded);
+    weight_pairs = scratch.take(padded * pairs_of(padded));
+    state_pairs = scratch.take(pairs_of(shape.state) * ssd_padded(shape.head_dim));
   }
 };
 

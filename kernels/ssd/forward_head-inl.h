@@ -10,17 +10,21 @@
 #endif
 
 #include "kernels/ssd/chunk_parts-inl.h"
+#include "kernels/ssd/factors-inl.h"
 #include "kernels/ssd/forward_tiles.h"
 #include "kernels/ssd/group_parts.h"
-#include "kernels/ssd/panel_packing-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-// Where one head of one chunk works.
-template <class T>
+// Where one head of one chunk works; the products read F.
+template <class F>
 struct ForwardPlace {
+  using T = typename F::Value;
+  using Element = typename F::Element;
+
+  const F& factors;
   const SsdForwardArgs<T>& args;
   const SsdChunk& chunk;
   std::int64_t row, head;
@@ -35,10 +39,11 @@ struct ForwardPlace {
   std::int64_t padded() const { return ssd_padded(chunk.length); }
 };
 
-// weights[i, j] = exp(s_i - s_j) scores[i, j] Delta_j for j <= i, with D on the diagonal, and 0
-// as far right as a block of rows reads. By select: a score above the diagonal may be anything.
-template <class T>
-void DecayScores(const ForwardPlace<T>& at) {
+// weights[i, j] = exp(s_i - s_j) scores[i, j] Delta_j for j <= i, with D on the diagonal unless it
+// would be rounded, and 0 as far right as a block of rows reads. By select: a score above the
+// diagonal may be anything.
+template <class F, class T = typename F::Value>
+void DecayScores(const ForwardPlace<F>& at) {
   const hn::ScalableTag<T> d;
   const std::int64_t lanes = kLanesOf<T>, padded = at.padded();
   const ForwardTiles<T>& tiles = at.tiles;
@@ -55,35 +60,33 @@ void DecayScores(const ForwardPlace<T>& at) {
     j -= lanes;
     const auto wanted = hn::Le(hn::Iota(d, static_cast<T>(j)), hn::Set(d, static_cast<T>(i)));
     hn::StoreU(hn::IfThenElseZero(wanted, hn::LoadU(d, weights + j)), d, weights + j);
-    weights[i] += at.args.d[at.head];
-    const std::int64_t end = std::min(padded, i + 6);
+    if constexpr (!F::kRounds) weights[i] += at.args.d[at.head];
+    const std::int64_t end = F::weights_end(i, padded);
     for (j += lanes; j < end; j += lanes) hn::StoreU(hn::Zero(d), d, weights + j);
   }
 }
 
 // Panels of x, and of x times what it has left at the end of the chunk.
-template <class T>
-void PackInput(const ForwardPlace<T>& at) {
-  const hn::ScalableTag<T> d;
-  const ForwardTiles<T>& tiles = at.tiles;
+template <class F>
+void PackInput(const ForwardPlace<F>& at) {
+  const ForwardTiles<typename F::Value>& tiles = at.tiles;
   const std::int64_t length = at.chunk.length, width = at.width();
-  for (std::int64_t i = 0; i < length; ++i) {
-    const T* x = at.args.x_at(at.row, at.chunk.begin + i, at.head);
-    const auto left = hn::Set(d, tiles.delta[i] * tiles.leaving[i]);
-    ForEachPanel<T>(width, [&](auto vectors, std::int64_t p) HWY_ATTR {
-      const std::int64_t to = p * length + i * vectors * kLanesOf<T>;
-      for (int v = 0; v < vectors; ++v) {
-        const std::int64_t from = p + v * kLanesOf<T>;
-        const auto value = LoadSome(d, x + from, width - from);
-        hn::StoreU(value, d, tiles.x + to + v * kLanesOf<T>);
-        hn::StoreU(hn::Mul(value, left), d, tiles.x_left + to + v * kLanesOf<T>);
-      }
-    });
-  }
+  PackPanels(at.args.x_at(at.row, at.chunk.begin, at.head), at.args.x_strides.token, length, width,
+             tiles.x);
+  for (std::int64_t j = 0; j < length; ++j) tiles.left[j] = tiles.delta[j] * tiles.leaving[j];
+  at.factors.scale_panels(tiles.x, length, width, tiles.left, F::elements(tiles.x_left));
 }
 
-template <int kRows, int kVectors, class T>
-HWY_INLINE void OutputBlock(const ForwardPlace<T>& at, std::int64_t i, std::int64_t p) {
+// What the products of a panel of columns read beside what the group shares.
+template <class Element>
+struct ForwardFactors {
+  const Element *weights, *x, *state, *x_left;
+};
+
+template <int kRows, int kVectors, class F, class T = typename F::Value>
+HWY_INLINE void OutputBlock(const ForwardPlace<F>& at,
+                            const ForwardFactors<typename F::Element>& with, std::int64_t i,
+                            std::int64_t p) {
   const SsdForwardArgs<T>& args = at.args;
   const std::int64_t state = args.shape.state, length = at.chunk.length, padded = at.padded();
   T* y = args.y + at.row * args.y_strides.batch + (at.chunk.begin + i) * args.y_strides.token +
@@ -92,19 +95,28 @@ HWY_INLINE void OutputBlock(const ForwardPlace<T>& at, std::int64_t i, std::int6
   FetchRows<kRows>(at.next_x + i * args.x_strides.token + p, args.x_strides.token,
                    at.next_rows - i);
   Sums<T, kRows, kVectors> sums;
-  sums.clear();
   if (at.chunk.continues) {
-    sums.multiply(at.group.c_rows + i * state, 1, kRows, at.state + p * state, state);
+    at.factors.set_product(sums,
+                           at.factors.template left<kRows>(F::elements(at.group.c_rows), i, state),
+                           with.state, state);
     sums.scale_rows(at.tiles.entering + i);
+  } else {
+    sums.clear();
   }
-  sums.multiply(at.tiles.weights + i * padded, padded, 1, at.tiles.x + p * length, i + kRows);
+  const std::int64_t row = F::depth(padded);
+  at.factors.add_product(sums, {with.weights + i * row, row, 1}, with.x, i + kRows);
+  if constexpr (F::kRounds) {
+    sums.add_scaled(at.tiles.x + p * length + i * kVectors * kLanesOf<T>, args.d[at.head]);
+  }
   sums.store_rows(y, args.y_strides.token, at.width() - p);
 }
 
-template <int kRows, int kVectors, class T>
-HWY_INLINE void StateBlock(const ForwardPlace<T>& at, T total, std::int64_t n, std::int64_t p) {
-  const std::int64_t length = at.chunk.length;
-  T* panel = at.state + p * at.args.shape.state + n * kVectors * kLanesOf<T>;
+template <int kRows, int kVectors, class F, class T = typename F::Value>
+HWY_INLINE void StateBlock(const ForwardPlace<F>& at,
+                           const ForwardFactors<typename F::Element>& with, T total, std::int64_t n,
+                           std::int64_t p) {
+  const std::int64_t length = at.chunk.length, state = at.args.shape.state;
+  T* panel = at.state + p * state + n * kVectors * kLanesOf<T>;
   if (at.leaving_row != nullptr) {
     FetchRows<kRows>(at.leaving_row + n * at.width() + p, at.width(), kRows);
   }
@@ -114,24 +126,39 @@ HWY_INLINE void StateBlock(const ForwardPlace<T>& at, T total, std::int64_t n, s
   } else {
     sums.clear();
   }
-  sums.multiply(at.group.b_columns + n * length, 1, kRows, at.tiles.x_left + p * length, length);
+  at.factors.add_product(
+      sums,
+      at.factors.template left_transposed<kRows>(F::elements(at.group.b_columns), n, state, length),
+      with.x_left, length);
   sums.store_panel(panel);
   if (at.leaving_row == nullptr) return;
   sums.store_rows(at.leaving_row + n * at.width() + p, at.width(), at.width() - p);
 }
 
-template <class T>
-void ForwardHead(const ForwardPlace<T>& at) {
+template <class F, class T = typename F::Value>
+void ForwardHead(const ForwardPlace<F>& at) {
   const ForwardTiles<T>& tiles = at.tiles;
+  const std::int64_t length = at.chunk.length, state = at.args.shape.state, width = at.width();
   Steps<T> steps{tiles.delta, tiles.sums, tiles.entering, tiles.leaving, 0};
   ComputeSteps<T>(at.args, at.chunk, at.row, at.head, at.padded(), steps);
   PackInput(at);
   DecayScores(at);
-  ForEachPanel<T>(at.width(), [&](auto vectors, std::int64_t p) HWY_ATTR {
-    ForEachRowBlock(at.chunk.length, [&](auto rows, std::int64_t i)
-                                         HWY_ATTR { OutputBlock<rows, vectors>(at, i, p); });
-    ForEachRowBlock(at.args.shape.state, [&](auto rows, std::int64_t n) HWY_ATTR {
-      StateBlock<rows, vectors>(at, steps.total, n, p);
+  const F& factors = at.factors;
+  const auto* weights =
+      factors.left_of_weights(tiles.weights, length, F::elements(tiles.weight_pairs));
+  const auto* x = factors.right_of_panels(tiles.x, length, width, F::elements(tiles.x_pairs));
+  const auto* x_left = F::elements(tiles.x_left);
+  ForEachPanel<T>(width, [&](auto vectors, std::int64_t p) HWY_ATTR {
+    const std::int64_t tokens = p * F::depth(length);
+    ForwardFactors<typename F::Element> with{weights, x + tokens, nullptr, x_left + tokens};
+    if (at.chunk.continues) {
+      with.state = factors.right_of_panels(at.state + p * state, state, vectors * kLanesOf<T>,
+                                           F::elements(tiles.state_pairs));
+    }
+    F::for_each_row_block(length, [&](auto rows, std::int64_t i)
+                                      HWY_ATTR { OutputBlock<rows, vectors>(at, with, i, p); });
+    F::for_each_row_block(state, [&](auto rows, std::int64_t n) HWY_ATTR {
+      StateBlock<rows, vectors>(at, with, steps.total, n, p);
     });
   });
 }

@@ -4,12 +4,13 @@
 #pragma once
 
 #include "kernels/common/function_ref.h"
+#include "kernels/ssd/pair_tiles.h"
 #include "kernels/ssd/scratch.h"
 #include "kernels/ssd/ssd.h"
 
 namespace peryton::kernels::cpu {
 
-// Of one chunk and group. Left matrices lie by blocks of rows, see panel_math-inl.h.
+// Of one chunk and group. Left matrices are those of factors-inl.h, numbers or pairs.
 template <class T>
 struct GroupChunk {
   T *b_columns, *c_columns;  // left matrices B^T and C^T [N, L]; the second is null in forward
@@ -48,10 +49,11 @@ class GroupParts {
   T *b_columns_, *c_rows_, *c_columns_ = nullptr, *b_rows_ = nullptr, *scores_;
 };
 
-// Fills `parts` for every chunk and group; columns_of(worker) is a scratch of N * padded L
-// elements.
+// Fills `parts` for every chunk and group, with pairs if there are `pairs` (not for double);
+// columns_of(worker) is a scratch of (N + 1) * padded L elements.
 template <class T>
 void prepare_groups(const SsdArgs<T>& args, const SsdChunkTable& table, const GroupParts<T>& parts,
-                    FunctionRef<T*(int worker)> columns_of, const Context& context);
+                    const PairTiles* pairs, FunctionRef<T*(int worker)> columns_of,
+                    const Context& context);
 
 }  // namespace peryton::kernels::cpu

@@ -36,17 +36,21 @@ HWY_INLINE void ForEachPanel(std::int64_t columns, const Body& body) {
   if (j < columns) body(Count<1>(), j);
 }
 
-// Calls body(Count<rows>, first row). Six rows of two vectors fill the registers of AVX2; two
-// blocks of four keep the units busier than six and two. Not inlined: the compiler's time for
+// Rows of the largest tile of numbers: six of two vectors fill the registers of AVX2.
+template <class T>
+constexpr int kRowsOfTile = 6;
+
+// Calls body(Count<rows>, first row): blocks of kLargest (6 or 8) rows and smaller ones at the end;
+// two blocks of four keep the units busier than six and two. Not inlined: the compiler's time for
 // registers grows faster than the function, and with all panels in one it takes minutes under
 // sanitizers.
-template <class Body>
+template <int kLargest, class Body>
 HWY_NOINLINE void ForEachRowBlock(std::int64_t rows, const Body& body) {
   for (std::int64_t i = 0; i < rows;) {
     const std::int64_t left = rows - i;
-    if (left >= 6 && left != 8) {
-      body(Count<6>(), i);
-      i += 6;
+    if (left >= kLargest && (left != 8 || kLargest == 8)) {
+      body(Count<kLargest>(), i);
+      i += kLargest;
     } else if (left >= 4) {
       body(Count<4>(), i);
       i += 4;
@@ -208,6 +212,15 @@ struct Sums {
       dots[i] += hn::GetLane(hn::SumOfLanes(D(), sum));
     }
   }
+  HWY_INLINE void load_panel(const T* panel) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        at[i][v] = hn::LoadU(D(), panel + (i * kVectors + v) * kLanesOf<T>);
+      }
+    }
+  }
   HWY_INLINE void store_panel(T* panel) const {
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
@@ -236,6 +249,18 @@ struct Sums {
     }
   }
 };
+
+// sums += rows of `left` times `right`, where the left matrix lies in panels of `rows` rows and
+// the sums start at its row i: a panel holds a part of the depth.
+template <int kRows, int kVectors, class T>
+HWY_INLINE void MultiplyPanels(Sums<T, kRows, kVectors>& sums, const T* left, std::int64_t rows,
+                               std::int64_t i, const T* right, std::int64_t depth) {
+  for (std::int64_t k = 0; k < depth; k += 2 * kLanesOf<T>) {
+    const std::int64_t line = (k + kLanesOf<T> < depth ? 2 : 1) * kLanesOf<T>;
+    sums.multiply(left + k * rows + i * line, line, 1, right + k * kVectors * kLanesOf<T>,
+                  std::min(line, depth - k));
+  }
+}
 
 }  // namespace
 }  // namespace peryton::kernels::cpu::HWY_NAMESPACE

@@ -33,6 +33,23 @@ void PackPanels(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_
   }
 }
 
+// Row i of panels times factors[i].
+template <class T>
+void ScalePanels(const T* panels, std::int64_t rows, std::int64_t columns, const T* factors,
+                 T* out) {
+  const hn::ScalableTag<T> d;
+  ForEachPanel<T>(columns, [&](auto vectors, std::int64_t p) HWY_ATTR {
+    const std::int64_t line = vectors * kLanesOf<T>;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const auto factor = hn::Set(d, factors[i]);
+      for (std::int64_t v = 0; v < line; v += kLanesOf<T>) {
+        const std::int64_t place = p * rows + i * line + v;
+        hn::StoreU(hn::Mul(hn::LoadU(d, panels + place), factor), d, out + place);
+      }
+    }
+  });
+}
+
 template <class T>
 void UnpackPanels(const T* in, std::int64_t rows, std::int64_t columns, T* out,
                   std::int64_t out_row) {
@@ -97,7 +114,7 @@ void PackTransposed(const T* in, std::int64_t in_row, std::int64_t rows, std::in
 // `first` and has `rows` rows is at out[first * depth + k * rows + i - first].
 template <class T>
 void PackLeft(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t depth, T* out) {
-  ForEachRowBlock(rows, [&](auto count, std::int64_t first) HWY_ATTR {
+  ForEachRowBlock<kRowsOfTile<T>>(rows, [&](auto count, std::int64_t first) HWY_ATTR {
     const T* from = in + first * in_row;
     T* to = out + first * depth;
     for (std::int64_t k = 0; k < depth; ++k) {
@@ -110,7 +127,7 @@ void PackLeft(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t 
 template <class T>
 void PackLeftTransposed(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t depth,
                         T* out) {
-  ForEachRowBlock(rows, [&](auto count, std::int64_t first) HWY_ATTR {
+  ForEachRowBlock<kRowsOfTile<T>>(rows, [&](auto count, std::int64_t first) HWY_ATTR {
     T* to = out + first * depth;
     for (std::int64_t k = 0; k < depth; ++k) {
       const T* from = in + k * in_row + first;

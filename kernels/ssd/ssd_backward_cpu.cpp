@@ -6,130 +6,28 @@
 #include "kernels/ssd/backward_tiles.h"
 #include "kernels/ssd/group_parts.h"
 #include "kernels/ssd/ssd.h"
+#include "kernels/ssd/ssd_pairs.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/ssd/ssd_backward_cpu.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After highway.h
-#include "kernels/ssd/backward_head-inl.h"
+#include "kernels/ssd/backward_task-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
 namespace {
 
-// out = columns^T: `columns` lies in panels of [state, rows].
-template <class T>
-void StoreTransposed(const T* columns, std::int64_t rows, std::int64_t state, T* out,
-                     std::int64_t out_row) {
-  ForEachPanel<T>(rows, [&](auto vectors, std::int64_t first) HWY_ATTR {
-    const std::int64_t line = vectors * kLanesOf<T>;
-    Transpose(columns + first * state, line, state, std::min(line, rows - first),
-              out + first * out_row, out_row);
-  });
-}
-
-// total += left right[first of a panel.. or up to its last]: panels of [state, L].
-template <class T>
-void AddGroupProducts(const T* left, const T* right, bool upper, std::int64_t state,
-                      std::int64_t length, T* total) {
-  ForEachPanel<T>(length, [&](auto vectors, std::int64_t j) HWY_ATTR {
-    const std::int64_t line = vectors * kLanesOf<T>;
-    const std::int64_t first = upper ? j : 0, last = upper ? length : std::min(length, j + line);
-    ForEachRowBlock(state, [&](auto rows, std::int64_t n) HWY_ATTR {
-      Sums<T, rows, vectors> sums;
-      sums.clear();
-      sums.multiply(left + n * length + first * rows, 1, rows, right + j * length + first * line,
-                    last - first);
-      sums.add_to(total + j * state + n * line);
-    });
-  });
-}
-
-// d_C = d_CB B and d_B = d_CB^T C of the chunk, with what came through the states.
-template <class T>
-void StoreGroupGradients(const SsdBackwardArgs<T>& args, const SsdChunk& chunk,
-                         const HeadBlock& block, const GroupChunk<T>& group,
-                         const BackwardTiles<T>& tiles, const BackwardPartials<T>& partials) {
-  const SsdShape& shape = args.shape;
-  const std::int64_t state = shape.state, padded = ssd_padded(chunk.length);
-  const std::int64_t row = shape.groups * state, length = chunk.length;
-  const std::int64_t offset =
-      block.index * partials.block_elements +
-      ((block.row * shape.tokens + chunk.begin) * shape.groups + block.group) * state;
-  T *scores = tiles.products, *transposed = tiles.weights;  // done with what they held
-  PackPanels(tiles.d_scores, padded, length, length, scores);
-  PackTransposed(tiles.d_scores, padded, length, length, transposed);
-  AddGroupProducts(group.c_columns, scores, true, state, length, tiles.d_b_columns);
-  AddGroupProducts(group.b_columns, transposed, false, state, length, tiles.d_c_columns);
-  StoreTransposed(tiles.d_b_columns, length, state, partials.d_b + offset, row);
-  StoreTransposed(tiles.d_c_columns, length, state, partials.d_c + offset, row);
-}
-
-template <class T>
-void StoreInitialGradient(const SsdBackwardArgs<T>& args, const HeadBlock& block, bool reached,
-                          const BackwardTiles<T>& tiles) {
-  if (args.d_initial_state == nullptr) return;
-  const std::int64_t size = args.shape.state_elements(), width = args.shape.head_dim;
-  T* target = args.d_initial_state + (block.row * args.shape.heads + block.first_head) * size;
-  if (!reached) std::fill_n(target, block.heads * size, T(0));
-  for (std::int64_t h = 0; reached && h < block.heads; ++h) {
-    UnpackPanels(tiles.d_states + h * tiles.state_elements, args.shape.state, width,
-                 target + h * size, width);
-  }
-}
-
-template <class T>
-void BackwardTask(const SsdBackwardArgs<T>& args, const SsdChunkTable& table,
-                  const GroupParts<T>& parts, const BackwardPartials<T>& partials,
-                  const BackwardTiles<T>& tiles, std::int64_t task) {
-  const SsdShape& shape = args.shape;
-  const std::int64_t size = shape.state_elements(), state = shape.state, width = shape.head_dim;
-  const HeadBlock block = FindHeadBlock(shape, task);
-  const std::int64_t first = block.row * shape.heads + block.first_head;
-  std::fill_n(partials.heads + first * 3, block.heads * 3, T(0));
-  bool later = args.d_final_state != nullptr;
-  for (std::int64_t h = 0; later && h < block.heads; ++h) {
-    PackPanels(args.d_final_state + (first + h) * size, width, state, width,
-               tiles.d_states + h * tiles.state_elements);
-  }
-  const std::int64_t begin = table.row_begin[block.row];
-  for (std::int64_t i = table.row_begin[block.row + 1] - 1; i >= begin; --i) {
-    const SsdChunk& chunk = table.chunks[i];
-    const std::int64_t padded = ssd_padded(chunk.length);
-    const GroupChunk<T> group = parts.at(block.row, block.group, chunk.begin);
-    PackTransposed(args.c_at(block.row, chunk.begin, block.group), args.c_strides.token,
-                   chunk.length, state, tiles.c_columns);
-    std::fill_n(tiles.d_scores, padded * padded, T(0));
-    std::fill_n(tiles.d_b_columns, state * padded, T(0));
-    std::fill_n(tiles.d_c_columns, state * padded, T(0));
-    for (std::int64_t h = 0; h < block.heads; ++h) {
-      const std::int64_t head = block.first_head + h;
-      const bool last = h + 1 == block.heads;
-      const SsdChunk& next = last && i > begin ? table.chunks[i - 1] : chunk;
-      const std::int64_t next_head = block.first_head + (last ? 0 : h + 1);
-      const T* next_d_y = args.d_y + block.row * args.d_y_strides.batch +
-                          next.begin * args.d_y_strides.token + next_head * width;
-      BackwardHead<T>(
-          {args, chunk, block.row, head, group, args.chunk_states + (i * shape.heads + head) * size,
-           tiles.d_states + h * tiles.state_elements, later, partials.heads + (first + h) * 3,
-           args.x_at(block.row, next.begin, next_head), next_d_y, next.length, tiles});
-    }
-    StoreGroupGradients(args, chunk, block, group, tiles, partials);
-    later = chunk.continues;
-  }
-  StoreInitialGradient(args, block, later, tiles);
-}
-
 void BackwardFloat(const SsdBackwardArgs<float>& args, const SsdChunkTable& table,
                    const GroupParts<float>& parts, const BackwardPartials<float>& partials,
                    const BackwardTiles<float>& tiles, std::int64_t task) {
-  BackwardTask(args, table, parts, partials, tiles, task);
+  BackwardTask(PlainFactors<float>(), args, table, parts, partials, tiles, task);
 }
 void BackwardDouble(const SsdBackwardArgs<double>& args, const SsdChunkTable& table,
                     const GroupParts<double>& parts, const BackwardPartials<double>& partials,
                     const BackwardTiles<double>& tiles, std::int64_t task) {
-  BackwardTask(args, table, parts, partials, tiles, task);
+  BackwardTask(PlainFactors<double>(), args, table, parts, partials, tiles, task);
 }
 
 }  // namespace
@@ -145,14 +43,19 @@ HWY_EXPORT(BackwardDouble);
 
 namespace {
 
-void run_task(const SsdBackwardArgs<float>& args, const SsdChunkTable& table,
-              const GroupParts<float>& parts, const BackwardPartials<float>& partials,
-              const BackwardTiles<float>& tiles, std::int64_t task) {
+void run_task(const PairTiles* pairs, const SsdBackwardArgs<float>& args,
+              const SsdChunkTable& table, const GroupParts<float>& parts,
+              const BackwardPartials<float>& partials, const BackwardTiles<float>& tiles,
+              std::int64_t task) {
+  if (pairs != nullptr) {
+    return backward_pairs_task(*pairs, args, table, parts, partials, tiles, task);
+  }
   HWY_DYNAMIC_DISPATCH(BackwardFloat)(args, table, parts, partials, tiles, task);
 }
-void run_task(const SsdBackwardArgs<double>& args, const SsdChunkTable& table,
-              const GroupParts<double>& parts, const BackwardPartials<double>& partials,
-              const BackwardTiles<double>& tiles, std::int64_t task) {
+void run_task(const PairTiles* /*pairs*/, const SsdBackwardArgs<double>& args,
+              const SsdChunkTable& table, const GroupParts<double>& parts,
+              const BackwardPartials<double>& partials, const BackwardTiles<double>& tiles,
+              std::int64_t task) {
   HWY_DYNAMIC_DISPATCH(BackwardDouble)(args, table, parts, partials, tiles, task);
 }
 
@@ -188,11 +91,9 @@ void reduce_heads(const SsdBackwardArgs<T>& args, const T* heads) {
   }
 }
 
-}  // namespace
-
 template <class T>
-void ssd_backward(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, std::int64_t chunk,
-                  T* workspace, const Context& context) {
+void backward(const PairTiles* pairs, const SsdBackwardArgs<T>& args, const SsdChunkTable& table,
+              std::int64_t chunk, T* workspace, const Context& context) {
   const SsdShape& shape = args.shape;
   require(shape.groups > 0 && shape.heads % shape.groups == 0, "ssd", shape.groups, " groups of ",
           shape.heads, " heads");
@@ -205,10 +106,10 @@ void ssd_backward(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, st
     return worker_tiles<BackwardTiles<T>>(tiles, worker, shape, chunk);
   };
   prepare_groups<T>(
-      args, table, parts, [&](int worker) { return tiles_of(worker).c_columns; }, context);
+      args, table, parts, pairs, [&](int worker) { return tiles_of(worker).c_columns; }, context);
   parallel_for_worker(context, shape.batch * shape.groups * ssd_head_blocks(shape),
                       [&](std::int64_t task, int worker) {
-                        run_task(args, table, parts, partials, tiles_of(worker), task);
+                        run_task(pairs, args, table, parts, partials, tiles_of(worker), task);
                       });
   parallel_blocks(context, shape.batch * shape.tokens, 64,
                   [&](std::int64_t begin, std::int64_t end) {
@@ -217,6 +118,21 @@ void ssd_backward(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, st
                     }
                   });
   reduce_heads(args, partials.heads);
+}
+
+}  // namespace
+
+template <class T>
+void ssd_backward(const SsdBackwardArgs<T>& args, const SsdChunkTable& table, std::int64_t chunk,
+                  T* workspace, const Context& context) {
+  backward(context.bf16_dots ? available_pair_tiles()[0] : nullptr, args, table, chunk, workspace,
+           context);
+}
+
+void ssd_backward_pairs(const PairTiles& pairs, const SsdBackwardArgs<float>& args,
+                        const SsdChunkTable& table, std::int64_t chunk, float* workspace,
+                        const Context& context) {
+  backward(&pairs, args, table, chunk, workspace, context);
 }
 
 template void ssd_backward<float>(const SsdBackwardArgs<float>&, const SsdChunkTable&, std::int64_t,

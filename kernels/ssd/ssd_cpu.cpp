@@ -7,57 +7,18 @@
 #include "kernels/common/argument_error.h"
 #include "kernels/ssd/forward_tiles.h"
 #include "kernels/ssd/group_parts.h"
+#include "kernels/ssd/ssd_pairs.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/ssd/ssd_cpu.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After highway.h
-#include "kernels/ssd/forward_head-inl.h"
+#include "kernels/ssd/forward_task-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace peryton::kernels::cpu::HWY_NAMESPACE {
 namespace {
-
-template <class T>
-void ForwardTask(const SsdForwardArgs<T>& args, const SsdChunkTable& table,
-                 const GroupParts<T>& parts, const ForwardTiles<T>& tiles, std::int64_t task) {
-  const SsdShape& shape = args.shape;
-  const std::int64_t size = shape.state_elements(), state = shape.state, width = shape.head_dim;
-  const HeadBlock block = FindHeadBlock(shape, task);
-  const std::int64_t offset = (block.row * shape.heads + block.first_head) * size;
-  const auto entering = [&](std::int64_t chunk) {  // the states of these heads, for backward
-    return args.chunk_states + (chunk * shape.heads + block.first_head) * size;
-  };
-  const std::int64_t first = table.row_begin[block.row], end = table.row_begin[block.row + 1];
-  if (args.initial_state != nullptr) {
-    for (std::int64_t h = 0; h < block.heads; ++h) {
-      PackPanels(args.initial_state + offset + h * size, width, state, width,
-                 tiles.states + h * tiles.state_elements);
-    }
-    if (args.chunk_states != nullptr && table.chunks[first].continues) {
-      std::copy_n(args.initial_state + offset, block.heads * size, entering(first));
-    }
-  }
-  for (std::int64_t i = first; i < end; ++i) {
-    const SsdChunk& chunk = table.chunks[i];
-    const bool kept = args.chunk_states != nullptr && i + 1 < end && table.chunks[i + 1].continues;
-    const GroupChunk<T> group = parts.at(block.row, block.group, chunk.begin);
-    for (std::int64_t h = 0; h < block.heads; ++h) {
-      const bool last = h + 1 == block.heads;
-      const SsdChunk& next = last && i + 1 < end ? table.chunks[i + 1] : chunk;
-      const std::int64_t next_head = block.first_head + (last ? 0 : h + 1);
-      ForwardHead<T>({args, chunk, block.row, block.first_head + h, group,
-                      tiles.states + h * tiles.state_elements,
-                      kept ? entering(i + 1) + h * size : nullptr,
-                      args.x_at(block.row, next.begin, next_head), next.length, tiles});
-    }
-  }
-  for (std::int64_t h = 0; args.final_state != nullptr && h < block.heads; ++h) {
-    UnpackPanels(tiles.states + h * tiles.state_elements, state, width,
-                 args.final_state + offset + h * size, width);
-  }
-}
 
 // One token: S <- a S + Delta B x^T, y = S^T C + D x, in one pass over the state.
 template <class T>
@@ -89,12 +50,12 @@ void StepTask(const SsdForwardArgs<T>& args, std::int64_t task) {
 void ForwardFloat(const SsdForwardArgs<float>& args, const SsdChunkTable& table,
                   const GroupParts<float>& parts, const ForwardTiles<float>& tiles,
                   std::int64_t task) {
-  ForwardTask(args, table, parts, tiles, task);
+  ForwardTask(PlainFactors<float>(), args, table, parts, tiles, task);
 }
 void ForwardDouble(const SsdForwardArgs<double>& args, const SsdChunkTable& table,
                    const GroupParts<double>& parts, const ForwardTiles<double>& tiles,
                    std::int64_t task) {
-  ForwardTask(args, table, parts, tiles, task);
+  ForwardTask(PlainFactors<double>(), args, table, parts, tiles, task);
 }
 void StepFloat(const SsdForwardArgs<float>& args, std::int64_t task) { StepTask(args, task); }
 void StepDouble(const SsdForwardArgs<double>& args, std::int64_t task) { StepTask(args, task); }
@@ -114,13 +75,14 @@ HWY_EXPORT(StepDouble);
 
 namespace {
 
-void run_task(const SsdForwardArgs<float>& args, const SsdChunkTable& table,
+void run_task(const PairTiles* pairs, const SsdForwardArgs<float>& args, const SsdChunkTable& table,
               const GroupParts<float>& parts, const ForwardTiles<float>& tiles, std::int64_t task) {
+  if (pairs != nullptr) return forward_pairs_task(*pairs, args, table, parts, tiles, task);
   HWY_DYNAMIC_DISPATCH(ForwardFloat)(args, table, parts, tiles, task);
 }
-void run_task(const SsdForwardArgs<double>& args, const SsdChunkTable& table,
-              const GroupParts<double>& parts, const ForwardTiles<double>& tiles,
-              std::int64_t task) {
+void run_task(const PairTiles* /*pairs*/, const SsdForwardArgs<double>& args,
+              const SsdChunkTable& table, const GroupParts<double>& parts,
+              const ForwardTiles<double>& tiles, std::int64_t task) {
   HWY_DYNAMIC_DISPATCH(ForwardDouble)(args, table, parts, tiles, task);
 }
 void run_step(const SsdForwardArgs<float>& args, std::int64_t task) {
@@ -130,11 +92,9 @@ void run_step(const SsdForwardArgs<double>& args, std::int64_t task) {
   HWY_DYNAMIC_DISPATCH(StepDouble)(args, task);
 }
 
-}  // namespace
-
 template <class T>
-void ssd_forward(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std::int64_t chunk,
-                 T* workspace, const Context& context) {
+void forward(const PairTiles* pairs, const SsdForwardArgs<T>& args, const SsdChunkTable& table,
+             std::int64_t chunk, T* workspace, const Context& context) {
   const SsdShape& shape = args.shape;
   require(shape.groups > 0 && shape.heads % shape.groups == 0, "ssd", shape.groups, " groups of ",
           shape.heads, " heads");
@@ -152,10 +112,26 @@ void ssd_forward(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std:
     return worker_tiles<ForwardTiles<T>>(tiles, worker, shape, chunk);
   };
   prepare_groups<T>(
-      args, table, parts, [&](int worker) { return tiles_of(worker).columns; }, context);
-  parallel_for_worker(
-      context, shape.batch * shape.groups * ssd_head_blocks(shape),
-      [&](std::int64_t task, int worker) { run_task(args, table, parts, tiles_of(worker), task); });
+      args, table, parts, pairs, [&](int worker) { return tiles_of(worker).columns; }, context);
+  parallel_for_worker(context, shape.batch * shape.groups * ssd_head_blocks(shape),
+                      [&](std::int64_t task, int worker) {
+                        run_task(pairs, args, table, parts, tiles_of(worker), task);
+                      });
+}
+
+}  // namespace
+
+template <class T>
+void ssd_forward(const SsdForwardArgs<T>& args, const SsdChunkTable& table, std::int64_t chunk,
+                 T* workspace, const Context& context) {
+  forward(context.bf16_dots ? available_pair_tiles()[0] : nullptr, args, table, chunk, workspace,
+          context);
+}
+
+void ssd_forward_pairs(const PairTiles& pairs, const SsdForwardArgs<float>& args,
+                       const SsdChunkTable& table, std::int64_t chunk, float* workspace,
+                       const Context& context) {
+  forward(&pairs, args, table, chunk, workspace, context);
 }
 
 template void ssd_forward<float>(const SsdForwardArgs<float>&, const SsdChunkTable&, std::int64_t,

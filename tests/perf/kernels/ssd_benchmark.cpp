@@ -1,9 +1,11 @@
-// The scan of Mamba-2 at H = 16, P = 64, N = 128, T = 2048, chunks of 64.
+// The scan of Mamba-2 at H = 16, P = 64, N = 128, T = 2048, chunks of 64, with products of floats
+// or of bfloat16 pairs.
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mman.h>
 
 #include <new>
 
+#include "kernels/gemm/gemm.h"
 #include "kernels/ssd/ssd.h"
 #include "tests/perf/kernels/support.h"
 
@@ -49,31 +51,40 @@ double useful_flops() {
   return 4.0 * static_cast<double>(kShape.head_dim * kShape.state * kShape.tokens * kShape.heads);
 }
 
-void forward(Scan& scan, Floats& workspace, int threads) {
+// Arguments are the number of threads, and whether products are of bfloat16 pairs.
+kernels::Context context_of(const benchmark::State& state) {
+  kernels::Context context = team(static_cast<int>(state.range(0)));
+  context.bf16_dots = state.range(1) != 0;
+  return context;
+}
+
+void forward(Scan& scan, Floats& workspace, const kernels::Context& context) {
   kernels::SsdForwardArgs<float> args{};
   scan.fill(args);
   args.y = scan.y.data();
   args.y_strides = {kShape.tokens * kInner, kInner};
   args.chunk_states = scan.states.data();
-  kernels::cpu::ssd_forward(args, scan.table(), kChunk, workspace.data(), team(threads));
+  kernels::cpu::ssd_forward(args, scan.table(), kChunk, workspace.data(), context);
 }
 
 void ssd_forward(benchmark::State& state) {
-  const int threads = static_cast<int>(state.range(0));
+  const kernels::Context context = context_of(state);
+  const int threads = context.threads;
   Scan scan;
   Floats workspace(
       static_cast<std::size_t>(kernels::ssd_forward_workspace(kShape, kChunk, threads)));
-  for (auto _ : state) forward(scan, workspace, threads);
+  for (auto _ : state) forward(scan, workspace, context);
   report_flops(state, useful_flops(), threads);
 }
 
 // Counted as three times the forward.
 void ssd_backward(benchmark::State& state) {
-  const int threads = static_cast<int>(state.range(0));
+  const kernels::Context context = context_of(state);
+  const int threads = context.threads;
   Scan scan;
   Floats workspace(
       static_cast<std::size_t>(kernels::ssd_forward_workspace(kShape, kChunk, threads)));
-  forward(scan, workspace, threads);
+  forward(scan, workspace, context);
   workspace.resize(
       static_cast<std::size_t>(kernels::ssd_backward_workspace(kShape, kChunk, threads)));
   Floats d_xbc(scan.xbc.size()), d_dt(scan.dt.size()), heads(3 * 16);
@@ -92,23 +103,20 @@ void ssd_backward(benchmark::State& state) {
   args.d_dt_bias = heads.data() + 16;
   args.d_d = heads.data() + 32;
   for (auto _ : state) {
-    kernels::cpu::ssd_backward(args, scan.table(), kChunk, workspace.data(), team(threads));
+    kernels::cpu::ssd_backward(args, scan.table(), kChunk, workspace.data(), context);
   }
   report_flops(state, 3 * useful_flops(), threads);
 }
 
-BENCHMARK(ssd_forward)
-    ->ArgName("threads")
-    ->Arg(1)
-    ->Arg(2)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-BENCHMARK(ssd_backward)
-    ->ArgName("threads")
-    ->Arg(1)
-    ->Arg(2)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+void variants(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"threads", "bf16"})->Unit(benchmark::kMillisecond)->UseRealTime();
+  for (const int bf16 : {0, 1}) {
+    if (bf16 != 0 && !kernels::has_bf16_dots()) continue;
+    for (const int threads : {1, 2}) benchmark->Args({threads, bf16});
+  }
+}
+BENCHMARK(ssd_forward)->Apply(variants);
+BENCHMARK(ssd_backward)->Apply(variants);
 
 }  // namespace
 }  // namespace peryton::perf

@@ -1,0 +1,144 @@
+// Factors rounded to bfloat16, in pairs; see factors-inl.h for what the functions are.
+// SPDX-License-Identifier: Apache-2.0
+#if defined(PERYTON_KERNELS_SSD_PAIR_FACTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef PERYTON_KERNELS_SSD_PAIR_FACTORS_INL_H_
+#undef PERYTON_KERNELS_SSD_PAIR_FACTORS_INL_H_
+#else
+#define PERYTON_KERNELS_SSD_PAIR_FACTORS_INL_H_
+#endif
+
+#include "kernels/ssd/factors-inl.h"
+#include "kernels/ssd/pair_tiles.h"
+#include "kernels/ssd/scratch.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace peryton::kernels::cpu::HWY_NAMESPACE {
+namespace {
+
+struct PairFactors {
+  using Value = float;
+  using Element = Pair;
+  static constexpr bool kRounds = true;
+
+  const PairTiles& tiles;
+
+  static constexpr std::int64_t depth(std::int64_t count) { return pairs_of(count); }
+  static Pair* elements(float* memory) { return reinterpret_cast<Pair*>(memory); }
+
+  template <class Body>
+  static HWY_INLINE void for_each_row_block(std::int64_t rows, const Body& body) {
+    ForEachRowBlock<PairTile::kMaxRows>(rows, body);
+  }
+  // Whole squares on the diagonal are turned.
+  static std::int64_t weights_end(std::int64_t i, std::int64_t /*padded*/) {
+    return ssd_padded(i + 1);
+  }
+
+  // Left matrices: [rows, pairs], and [pairs, rows] of a transposed one.
+  void pack_left(const float* in, std::int64_t in_row, std::int64_t rows, std::int64_t count,
+                 Pair* out) const {
+    tiles.pair_columns({in, in_row, rows, count, out, depth(count)});
+  }
+  template <int kRows>
+  static LeftBlock<Pair> left(const Pair* packed, std::int64_t i, std::int64_t count) {
+    return {packed + i * depth(count), depth(count), 1};
+  }
+  void pack_left_transposed(const float* in, std::int64_t in_row, std::int64_t rows,
+                            std::int64_t count, Pair* out) const {
+    tiles.pair_rows({in, in_row, count, rows, nullptr, out, rows});
+  }
+  template <int kRows>
+  static LeftBlock<Pair> left_transposed(const Pair* packed, std::int64_t i, std::int64_t rows,
+                                         std::int64_t /*count*/, std::int64_t first = 0) {
+    return {packed + i + depth(first) * rows, 1, rows};
+  }
+
+  void pack_right(const float* in, std::int64_t in_row, std::int64_t rows, std::int64_t columns,
+                  Pair* out) const {
+    ForEachPanel<float>(columns, [&](auto vectors, std::int64_t j) HWY_ATTR {
+      const std::int64_t line = vectors * kLanesOf<float>;
+      tiles.pair_rows({in + j, in_row, rows, std::min(line, columns - j), nullptr,
+                       out + j * depth(rows), line});
+    });
+  }
+  // `scratch` holds columns * depth(count) pairs.
+  void pack_right_transposed(const float* in, std::int64_t in_row, std::int64_t columns,
+                             std::int64_t count, Pair* out, Pair* scratch) const {
+    pack_left(in, in_row, columns, count, scratch);
+    PackTransposed(scratch, depth(count), columns, depth(count), out);
+  }
+
+  const Pair* right_of_panels(const float* panels, std::int64_t rows, std::int64_t columns,
+                              Pair* scratch) const {
+    scale_panels(panels, rows, columns, nullptr, scratch);
+    return scratch;
+  }
+  void scale_panels(const float* panels, std::int64_t rows, std::int64_t columns,
+                    const float* factors, Pair* out) const {
+    ForEachPanel<float>(columns, [&](auto vectors, std::int64_t j) HWY_ATTR {
+      const std::int64_t line = vectors * kLanesOf<float>;
+      tiles.pair_rows({panels + j * rows, line, rows, line, factors, out + j * depth(rows), line});
+    });
+  }
+  const Pair* left_of_panels(const float* panels, std::int64_t rows, std::int64_t columns,
+                             Pair* scratch) const {
+    ForEachPanel<float>(columns, [&](auto vectors, std::int64_t j) HWY_ATTR {
+      const std::int64_t line = vectors * kLanesOf<float>;
+      tiles.pair_columns({panels + j * rows, line, rows, std::min(line, columns - j),
+                          scratch + depth(j), depth(columns)});
+    });
+    return scratch;
+  }
+  const Pair* left_of_rows(const float* in, std::int64_t rows, std::int64_t count,
+                           Pair* scratch) const {
+    pack_left(in, count, rows, count, scratch);
+    return scratch;
+  }
+  const Pair* left_of_weights(const float* weights, std::int64_t length, Pair* scratch) const {
+    const std::int64_t padded = ssd_padded(length);
+    for (std::int64_t i = 0; i < length; i += kSsdPadding) {
+      tiles.pair_columns({weights + i * padded, padded, std::min(kSsdPadding, length - i),
+                          i + kSsdPadding, scratch + i * depth(padded), depth(padded)});
+    }
+    return scratch;
+  }
+  const Pair* left_of_weights_transposed(const float* weights, std::int64_t length,
+                                         Pair* scratch) const {
+    const std::int64_t padded = ssd_padded(length);
+    for (std::int64_t i = 0; i < length; i += kSsdPadding) {
+      tiles.pair_rows({weights + i * padded, padded, std::min(kSsdPadding, length - i),
+                       i + kSsdPadding, nullptr, scratch + depth(i) * padded, padded});
+    }
+    return scratch;
+  }
+
+  template <int kRows, int kVectors>
+  HWY_INLINE void set_product(Sums<float, kRows, kVectors>& sums, const LeftBlock<Pair>& left,
+                              const Pair* right, std::int64_t count) const {
+    HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
+    tiles.multiply({left.at, left.row, left.column, right, depth(count), kRows,
+                    kVectors * static_cast<int>(kLanesOf<float>), false, panel});
+    sums.load_panel(panel);
+  }
+  template <int kRows, int kVectors>
+  HWY_INLINE void add_product(Sums<float, kRows, kVectors>& sums, const LeftBlock<Pair>& left,
+                              const Pair* right, std::int64_t count) const {
+    HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
+    sums.store_panel(panel);
+    tiles.multiply({left.at, left.row, left.column, right, depth(count), kRows,
+                    kVectors * static_cast<int>(kLanesOf<float>), true, panel});
+    sums.load_panel(panel);
+  }
+  template <int kRows, int kVectors>
+  HWY_INLINE void set_product_of_panels(Sums<float, kRows, kVectors>& sums, const Pair* left_pairs,
+                                        std::int64_t /*rows*/, std::int64_t i, const Pair* right,
+                                        std::int64_t count) const {
+    set_product(sums, left<kRows>(left_pairs, i, count), right, count);
+  }
+};
+
+}  // namespace
+}  // namespace peryton::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
