@@ -157,9 +157,9 @@ HWY_INLINE void InputBlock(const BackwardPlace<F>& at, const InputFactors<F>& wi
   const SsdBackwardArgs<T>& args = at.args;
   const std::int64_t state = at.state(), length = at.length(), columns = at.width() - p;
   const std::int64_t x_row = args.x_strides.token, d_y_row = args.d_y_strides.token;
-  FetchRows<kRows>(at.d_x(j) + p, args.d_x_strides.token, kRows);
-  FetchRows<kRows>(at.next_x + j * x_row + p, x_row, at.next_rows - j);
-  FetchRows<kRows>(at.next_d_y + j * d_y_row + p, d_y_row, at.next_rows - j);
+  FetchRows<kRows, kVectors>(at.d_x(j) + p, args.d_x_strides.token, kRows);
+  FetchRows<kRows, kVectors>(at.next_x + j * x_row + p, x_row, at.next_rows - j);
+  FetchRows<kRows, kVectors>(at.next_d_y + j * d_y_row + p, d_y_row, at.next_rows - j);
   Sums<T, kRows, kVectors> u;
   if (at.later) {
     at.factors.set_product(u,

@@ -91,9 +91,9 @@ HWY_INLINE void OutputBlock(const ForwardPlace<F>& at,
   const std::int64_t state = args.shape.state, length = at.chunk.length, padded = at.padded();
   T* y = args.y + at.row * args.y_strides.batch + (at.chunk.begin + i) * args.y_strides.token +
          at.head * at.width() + p;
-  FetchRows<kRows>(y, args.y_strides.token, kRows);
-  FetchRows<kRows>(at.next_x + i * args.x_strides.token + p, args.x_strides.token,
-                   at.next_rows - i);
+  FetchRows<kRows, kVectors>(y, args.y_strides.token, kRows);
+  FetchRows<kRows, kVectors>(at.next_x + i * args.x_strides.token + p, args.x_strides.token,
+                             at.next_rows - i);
   Sums<T, kRows, kVectors> sums;
   if (at.chunk.continues) {
     at.factors.set_product(sums,
@@ -118,7 +118,7 @@ HWY_INLINE void StateBlock(const ForwardPlace<F>& at,
   const std::int64_t length = at.chunk.length, state = at.args.shape.state;
   T* panel = at.state + p * state + n * kVectors * kLanesOf<T>;
   if (at.leaving_row != nullptr) {
-    FetchRows<kRows>(at.leaving_row + n * at.width() + p, at.width(), kRows);
+    FetchRows<kRows, kVectors>(at.leaving_row + n * at.width() + p, at.width(), kRows);
   }
   Sums<T, kRows, kVectors> sums;
   if (at.chunk.continues) {

@@ -84,13 +84,16 @@ HWY_INLINE void StoreSome(hn::Vec<D> value, D d, T* to, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i] = padded[i];
 }
 
-// Starts to fetch `rows` lines that are `row` elements apart: the tokens of one head lie too far
-// from each other for the processor to see a pattern.
-template <int kRows, class T>
+// Starts to fetch `rows` rows of kVectors vectors that are `row` elements apart: the tokens of one
+// head lie too far from each other for the processor to see a pattern.
+template <int kRows, int kVectors, class T>
 HWY_INLINE void FetchRows(const T* first, std::int64_t row, std::int64_t rows) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
-    if (i < rows) hwy::Prefetch(first + i * row);
+    for (std::int64_t at = 0; i < rows && at < kVectors * kLanesOf<T>; at += kLine) {
+      hwy::Prefetch(first + i * row + at);
+    }
   }
 }
 
