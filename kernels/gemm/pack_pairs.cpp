@@ -20,6 +20,9 @@ namespace {
 using cpu::PanelSource;
 
 constexpr std::int64_t kWidest = cpu::kLargestPanel.columns;
+// Panels that are filled together from lines side by side; they start a multiple of 4 KiB apart,
+// and more would evict one another.
+constexpr std::int64_t kTogether = 6;
 constexpr std::int64_t kChunk = 64;  // depths of a line that are turned at once: a piece in L1
 
 // `count` lines that are contiguous each, into one panel: the pairs of a piece of every line are
@@ -40,30 +43,38 @@ void PackLongPairs(const PanelSource<T>& source, std::int64_t count, std::int64_
   }
 }
 
-// Lines side by side: two depths become the pairs of a panel.
+// Up to one vector of lines of two depths that lie side by side; `odd` is null past the last depth.
 template <class T>
-void PackAdjacentPairs(const PanelSource<T>& source, std::int64_t count, std::int64_t k,
-                       std::int64_t width, std::uint16_t* panel) {
-  constexpr std::int64_t kAhead = 16;
+HWY_INLINE Words PairsOfLines(const T* even, const T* odd, std::int64_t count) {
+  const auto zero = hn::Zero(WordTag());
+  if (count <= 0) return zero;
+  return Pairs<T>(LoadBits(even, count), odd != nullptr ? LoadBits(odd, count) : zero);
+}
+
+// Lines side by side, depth after depth: what lies together is read together.
+template <class T>
+void PackAdjacentPairs(const PanelSource<T>& source, std::int64_t lines, std::int64_t k,
+                       std::int64_t width, std::uint16_t* to) {
+  constexpr std::int64_t kAhead = 16, kCacheLine = 64 / static_cast<std::int64_t>(sizeof(T));
   const WordTag d;
-  auto* to = reinterpret_cast<std::uint32_t*>(panel);
-  for (std::int64_t p = 0; p < k; p += 2, to += width) {
-    const T* even = source.data + p * source.depth_stride;
-    const T* odd = even + source.depth_stride;
-    for (const T* row : {even, odd}) {
-      __builtin_prefetch(row + kAhead * source.depth_stride);
-      __builtin_prefetch(row + kAhead * source.depth_stride + count - 1);
+  const std::int64_t step = source.depth_stride, depth = round_up(k, 2);
+  for (std::int64_t p = 0; p < k; p += 2) {
+    const T* even = source.data + p * step;
+    const T* odd = p + 1 < k ? even + step : nullptr;
+    for (std::int64_t i = 0; i < lines; i += kCacheLine) {
+      __builtin_prefetch(even + kAhead * step + i);
+      __builtin_prefetch(even + (kAhead + 1) * step + i);
     }
-    for (std::int64_t i = 0; i < width; i += kLanes) {
-      const std::int64_t left = std::clamp<std::int64_t>(count - i, 0, kLanes);
-      const auto zero = hn::Zero(d);
-      const auto low = left > 0 ? LoadBits(even + i, left) : zero;
-      const auto high = left > 0 && p + 1 < k ? LoadBits(odd + i, left) : zero;
-      const auto pairs = Pairs<T>(low, high);
-      if (i + kLanes <= width) {
-        hn::StoreU(pairs, d, to + i);
-      } else {
-        hn::BlendedStore(pairs, hn::FirstN(d, static_cast<std::size_t>(width - i)), d, to + i);
+    for (std::int64_t first = 0; first < lines; first += width) {
+      auto* panel = reinterpret_cast<std::uint32_t*>(to + first * depth + p * width);
+      for (std::int64_t i = 0; i < width; i += kLanes) {
+        const std::int64_t at = first + i;
+        const auto pairs = PairsOfLines(even + at, odd != nullptr ? odd + at : odd, lines - at);
+        if (i + kLanes <= width) {
+          hn::StoreU(pairs, d, panel + i);
+        } else {
+          hn::BlendedStore(pairs, hn::FirstN(d, static_cast<std::size_t>(width - i)), d, panel + i);
+        }
       }
     }
   }
@@ -72,13 +83,15 @@ void PackAdjacentPairs(const PanelSource<T>& source, std::int64_t count, std::in
 template <class T>
 void Pack(const PanelSource<T>& source, std::int64_t lines, std::int64_t k, std::int64_t width,
           std::uint16_t* to) {
-  for (std::int64_t i = 0; i < lines; i += width) {
+  const bool adjacent = source.line_stride == 1;
+  const std::int64_t together = adjacent ? kTogether * width : width;
+  for (std::int64_t i = 0; i < lines; i += together) {
     const PanelSource<T> part{source.data + i * source.line_stride, source.line_stride,
                               source.depth_stride};
-    const std::int64_t count = std::min(width, lines - i);
-    std::uint16_t* panel = to + i * divide_up(k, 2) * 2;
-    source.line_stride == 1 ? PackAdjacentPairs(part, count, k, width, panel)
-                            : PackLongPairs(part, count, k, width, panel);
+    const std::int64_t count = std::min(together, lines - i);
+    std::uint16_t* panels = to + i * round_up(k, 2);
+    adjacent ? PackAdjacentPairs(part, count, k, width, panels)
+             : PackLongPairs(part, count, k, width, panels);
   }
 }
 
