@@ -13,6 +13,9 @@
 // Backward (Dao et al. 2022, section 3.1), P_ij = exp(s_ij - l_i), D_i = do_i . o_i:
 //   dv_j = sum_i P_ij do_i;  dS_ij = P_ij (do_i . v_j - D_i);  dq_i = scale sum_j dS_ij k_j;
 //   dk_j = scale sum_i dS_ij q_i, summed over the query heads that share j.
+//
+// With Context::bf16_dots and at least eight queries every factor of these products, P and dS among
+// them, is rounded to bfloat16; sums, the softmax and D_i (of the rounded do_i) stay float.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/attention/attention.h"
+#include "kernels/common/dtype.h"
 
 namespace peryton::kernels {
 
@@ -14,8 +15,10 @@ struct Visible {
 };
 
 // Scores [queries, keys], each query's keys in a row.
+template <class T>
 struct SoftmaxBlock {
-  float* scores;  // q . k on entry, exp(scale q . k - largest) on exit, 0 where not visible
+  const float* scores;  // q . k
+  T* weights;  // exp(scale q . k - largest), 0 where not visible; may lie where the scores lie
   std::int64_t rows, keys, stride;
   const Visible* visible;  // [rows]
   float scale;             // positive
@@ -26,24 +29,38 @@ struct SoftmaxBlock {
   bool first;  // the output holds nothing yet
 };
 
-// Scores [keys, queries], each key's queries in a row.
+// Scores [keys, queries], each key's queries in a row. There are kFilled queries everywhere; what
+// is past `rows` counts for nothing.
+template <class T>
 struct SoftmaxGradientBlock {
-  float* scores;    // q . k on entry, P on exit
-  float* d_scores;  // d_output . v on entry, scale * P (d_output . v - D) on exit
+  static constexpr std::int64_t kFilled = 64;
+  const float *scores, *d_weights;  // q . k and d_output . v
+  // P and scale * P (d_output . v - D); may lie where `scores` and `d_weights` lie.
+  T *weights, *d_scores;
   std::int64_t keys, rows, stride;
   const Visible* visible;  // [keys]
   float scale;
-  const float* log_sum;  // [rows]
-  const float* shared;   // [rows], D of each query
+  const float* log_sum;  // [kFilled]
+  const float* shared;   // [kFilled], D of each query
 };
 
-void soften_block(const SoftmaxBlock& block);
-void divide_block_by_sum(const SoftmaxBlock& block);
-void soften_block_backward(const SoftmaxGradientBlock& block);
+// Written for T = float and BFloat16. Lines of weights are filled up with a zero to an even number.
+void soften_block(const SoftmaxBlock<float>& block);
+void soften_block(const SoftmaxBlock<BFloat16>& block);
+void soften_block_backward(const SoftmaxGradientBlock<float>& block);
+void soften_block_backward(const SoftmaxGradientBlock<BFloat16>& block);
+
+// Divides row r of [rows, width] by sum[r]; rows `stride` elements apart.
+void divide_rows(float* output, std::int64_t stride, std::int64_t rows, std::int64_t width,
+                 const float* sum);
 float dot_of_rows(const float* a, const float* b, std::int64_t width);
+float dot_of_rows(const float* a, const BFloat16* b, std::int64_t width);
 // output += sum_j weights[j] * row j; rows `stride` elements apart.
 void add_weighted_rows(const float* weights, std::int64_t count, const float* rows,
                        std::int64_t stride, float* output, std::int64_t width);
+
+// Below this many queries, packing keys costs more than it saves, and nothing is rounded.
+constexpr std::int64_t kFewQueries = 8;
 
 // What every entry asks of the shape. Throws ArgumentError.
 void check_attention(const AttentionShape& shape);

@@ -14,7 +14,10 @@ namespace {
 
 void RoundRows(const float* from, std::int64_t from_stride, std::int64_t rows, std::int64_t k,
                std::uint16_t* to, std::int64_t to_stride) {
+  constexpr std::int64_t kAhead = 8, kCacheLine = 16;
   for (std::int64_t i = 0; i < rows; ++i) {
+    const float* later = from + (i + kAhead) * from_stride;
+    for (std::int64_t j = 0; j < k; j += kCacheLine) __builtin_prefetch(later + j);
     PairsOfLine(from + i * from_stride, k, to + i * to_stride);
   }
 }

@@ -1,71 +1,19 @@
 // Blocked attention and vector rotary against their references in double.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/attention/attention.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
 #include "kernels/rotary/rotary.h"
-#include "tests/kernels/values.h"
+#include "tests/kernels/attend.h"
 
 namespace peryton::kernels {
 namespace {
 
+using test::attend;
 using test::normals;
-
-template <class T>
-struct Attended {
-  std::vector<T> output, log_sum, d_q, d_k, d_v;
-};
-
-// Dense [B, T, heads, width] operands; the gradients only without a past.
-template <class T>
-Attended<T> attend(const AttentionShape& s, bool reference, int threads) {
-  Context context;
-  context.threads = threads;
-  const std::int64_t q_size = s.batch * s.queries * s.heads * s.width;
-  const std::int64_t k_size = s.batch * s.keys() * s.kv_heads * s.width;
-  const auto q = normals<T>(q_size, 1), k = normals<T>(k_size, 2), v = normals<T>(k_size, 3);
-  const auto d_output = normals<T>(q_size, 4);
-  Attended<T> out{std::vector<T>(q_size), std::vector<T>(s.batch * s.heads * s.queries),
-                  std::vector<T>(q_size), std::vector<T>(k_size), std::vector<T>(k_size)};
-  const auto queries = [&](auto* data) {
-    return HeadView<std::remove_pointer_t<decltype(data)>>{data, s.queries * s.heads * s.width,
-                                                           s.heads * s.width, s.width};
-  };
-  const auto keys = [&](auto* data) {
-    return HeadView<std::remove_pointer_t<decltype(data)>>{data, s.keys() * s.kv_heads * s.width,
-                                                           s.kv_heads * s.width, s.width};
-  };
-  std::vector<T> workspace(attention_backward_workspace(s, threads) +
-                           attention_forward_workspace(s, threads));
-  const AttentionForwardArgs<T> forward{s,
-                                        queries(q.data()),
-                                        keys(k.data()),
-                                        keys(v.data()),
-                                        queries(out.output.data()),
-                                        out.log_sum.data(),
-                                        workspace.data()};
-  (reference ? cpu::reference::attention_forward<T> : cpu::attention_forward<T>)(forward, context);
-  if (s.past > 0) return out;
-  const std::vector<T>& o = out.output;
-  const AttentionBackwardArgs<T> backward{s,
-                                          queries(q.data()),
-                                          keys(k.data()),
-                                          keys(v.data()),
-                                          queries(o.data()),
-                                          queries(d_output.data()),
-                                          out.log_sum.data(),
-                                          queries(out.d_q.data()),
-                                          keys(out.d_k.data()),
-                                          keys(out.d_v.data()),
-                                          workspace.data()};
-  (reference ? cpu::reference::attention_backward<T> : cpu::attention_backward<T>)(backward,
-                                                                                   context);
-  return out;
-}
+using test::shape_of;
 
 void expect_near(const std::vector<float>& got, const std::vector<double>& want, double tolerance,
                  const char* what) {
@@ -76,8 +24,8 @@ void expect_near(const std::vector<float>& got, const std::vector<double>& want,
 }
 
 void compare(const AttentionShape& shape) {
-  const auto fast = attend<float>(shape, false, 1), other = attend<float>(shape, false, 3);
-  const auto exact = attend<double>(shape, true, 1);
+  const auto fast = attend<float>(shape), other = attend<float>(shape, {.threads = 3});
+  const auto exact = attend<double>(shape, {.path = test::AttentionPath::kReference});
   // Scores are of order ten with errors of 6e-8 sqrt(width) each; a gradient sums up to `keys`
   // products.
   const double tolerance = 2e-6, sums = 2e-6 * std::sqrt(static_cast<double>(shape.keys()));
@@ -90,16 +38,6 @@ void compare(const AttentionShape& shape) {
   EXPECT_EQ(fast.d_q, other.d_q);
   EXPECT_EQ(fast.d_k, other.d_k);
   EXPECT_EQ(fast.d_v, other.d_v);
-}
-
-AttentionShape shape_of(std::int64_t batch, std::int64_t queries, std::int64_t heads,
-                        std::int64_t kv_heads, std::int64_t width) {
-  return {.batch = batch,
-          .queries = queries,
-          .heads = heads,
-          .kv_heads = kv_heads,
-          .width = width,
-          .scale = 1 / std::sqrt(static_cast<double>(width))};
 }
 
 TEST(AttentionKernel, BlockedEqualsReference) {
@@ -138,7 +76,7 @@ TEST(AttentionKernel, Past) {
 }
 
 TEST(AttentionKernel, ContradictionsAreReported) {
-  EXPECT_THROW(attend<float>(shape_of(1, 4, 3, 2, 8), false, 1), ArgumentError);
+  EXPECT_THROW(attend<float>(shape_of(1, 4, 3, 2, 8)), ArgumentError);
 }
 
 template <class T>

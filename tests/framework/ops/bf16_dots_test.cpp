@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "framework/ops/attention.h"
 #include "framework/ops/bit_linear.h"
 #include "framework/ops/linear.h"
 #include "kernels/gemm/gemm.h"
@@ -50,6 +51,28 @@ TEST_F(Bf16Dots, LinearMultipliesRoundedFactorsAndSumsInFloat) {
   for (const auto part : {&Results::y, &Results::d_x, &Results::d_weight}) {
     EXPECT_LT(relative_error((got.*part).to(kDouble), want.*part), 1e-6);
     EXPECT_GT(relative_error((got.*part).to(kDouble), exact.*part), 1e-3);
+  }
+}
+
+TEST_F(Bf16Dots, AttentionRoundsFactorsUnlessQueriesAreFew) {
+  const HeadLayout layout = HeadLayout::concatenated(4, 2, 12);
+  for (const std::int64_t length : {7, 40}) {
+    const Tensor fused = random_normal(kFloat, {2, length, layout.columns()}, 4);
+    const Tensor d_y = random_normal(kFloat, {2, length, 48}, 5);
+    const auto run = [&](const kernels::Context& context) {
+      Tape tape(context);
+      const Variable input = tape.input(fused);
+      const Variable y = attention(tape, input, layout, {0.3, {}, 0});
+      tape.backward_from(y, d_y);
+      return std::pair{y.value(), input.gradient()};
+    };
+    const auto [y, d_fused] = run(dots_);
+    const auto [float_y, float_d_fused] = run({});
+    const bool few = length < 8;
+    EXPECT_EQ(bitwise_equal(y, float_y), few);
+    EXPECT_EQ(bitwise_equal(d_fused, float_d_fused), few);
+    EXPECT_LT(relative_error(y.to(kDouble), float_y.to(kDouble)), 6.0 / 512);
+    EXPECT_LT(relative_error(d_fused.to(kDouble), float_d_fused.to(kDouble)), 6.0 / 512);
   }
 }
 

@@ -1,6 +1,7 @@
 // Causal attention of the hybrid's GPT-NeoX: 8 heads of 64, rows of 512 tokens.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/attention/attention.h"
+#include "kernels/gemm/gemm.h"
 #include "tests/perf/kernels/support.h"
 
 namespace peryton::perf {
@@ -28,12 +29,14 @@ double product_flops() { return static_cast<double>(kTokens * kTokens * kWidth *
 
 struct Case {
   int threads;
+  bool dots;  // bf16
   std::vector<float> fused = random_floats(kTokens * 3 * kColumns);
   std::vector<float> output = std::vector<float>(kTokens * kColumns);
   std::vector<float> log_sum = std::vector<float>(kHeads * kTokens);
   std::vector<float> workspace;
 
-  explicit Case(int team_size) : threads(team_size) {
+  explicit Case(const benchmark::State& state)
+      : threads(static_cast<int>(state.range(1))), dots(state.range(0) != 0) {
     workspace.resize(static_cast<std::size_t>(
         std::max(kernels::attention_forward_workspace(shape(), threads),
                  kernels::attention_backward_workspace(shape(), threads))));
@@ -41,6 +44,7 @@ struct Case {
   kernels::HeadView<float> heads(std::vector<float>& of) const {
     return {of.data(), kTokens * kColumns, kColumns, kWidth};
   }
+  kernels::Context context() const { return {.device = {}, .threads = threads, .bf16_dots = dots}; }
   void forward() {
     kernels::cpu::attention_forward<float>({.shape = shape(),
                                             .q = part<const float>(fused.data(), 0),
@@ -49,18 +53,20 @@ struct Case {
                                             .output = heads(output),
                                             .log_sum = log_sum.data(),
                                             .workspace = workspace.data()},
-                                           team(threads));
+                                           context());
   }
 };
 
 void attention_forward(benchmark::State& state) {
-  Case of(static_cast<int>(state.range(0)));
+  Case of(state);
+  if (of.dots && !kernels::has_bf16_dots()) return state.SkipWithError("no AVX512_BF16 here");
   for (auto _ : state) of.forward();
   report_flops(state, 2 * product_flops(), of.threads);
 }
 
 void attention_backward(benchmark::State& state) {
-  Case of(static_cast<int>(state.range(0)));
+  Case of(state);
+  if (of.dots && !kernels::has_bf16_dots()) return state.SkipWithError("no AVX512_BF16 here");
   of.forward();
   std::vector<float> d_output = random_floats(kTokens * kColumns, 2), d_fused(of.fused.size());
   for (auto _ : state) {
@@ -75,23 +81,20 @@ void attention_backward(benchmark::State& state) {
                                              .d_k = part(d_fused.data(), 1),
                                              .d_v = part(d_fused.data(), 2),
                                              .workspace = of.workspace.data()},
-                                            team(of.threads));
+                                            of.context());
   }
   report_flops(state, 5 * product_flops(), of.threads);
 }
 
-BENCHMARK(attention_forward)
-    ->ArgName("threads")
-    ->Arg(1)
-    ->Arg(2)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-BENCHMARK(attention_backward)
-    ->ArgName("threads")
-    ->Arg(1)
-    ->Arg(2)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+// bf16: factors rounded to it, as Context::bf16_dots asks.
+void register_case(benchmark::internal::Benchmark* of) {
+  of->ArgNames({"bf16", "threads"})
+      ->ArgsProduct({{0, 1}, {1, 2}})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+BENCHMARK(attention_forward)->Apply(register_case);
+BENCHMARK(attention_backward)->Apply(register_case);
 
 }  // namespace
 }  // namespace peryton::perf
