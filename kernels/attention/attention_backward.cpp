@@ -29,10 +29,10 @@ void pack_keys(const Panels& panels, const AttentionBackwardArgs<float>& a, std:
   const AttentionShape& s = a.shape;
   const float *k = a.k.at(b, kv_head), *v = a.v.at(b, kv_head);
   const std::int64_t height = panels.shape().rows;
-  for (std::int64_t key = 0; key < s.keys(); key += kBackwardKeys) {
-    panels.pack({k + key * a.k.token, 1, a.k.token}, s.width,
-                std::min(kBackwardKeys, s.keys() - key), height,
-                scratch.k_panels + key * round_up(s.width, height));
+  constexpr std::int64_t kKeys = BackwardScratch<Panels>::kKeys;
+  for (std::int64_t key = 0; key < s.keys(); key += kKeys) {
+    panels.pack({k + key * a.k.token, 1, a.k.token}, s.width, std::min(kKeys, s.keys() - key),
+                height, scratch.k_panels + key * round_up(s.width, height));
   }
   if constexpr (Panels::kRounds) {
     const std::int64_t stride = Panels::stored(s.width);
@@ -62,9 +62,7 @@ void backward(const Panels& panels, const AttentionBackwardArgs<float>& args,
     pack_keys(panels, args, b, kv_head, scratch);
     for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       QueryHead<Panels> queries(panels, args, b, head, scratch);
-      for (std::int64_t query = 0; query < s.queries; query += kBackwardQueries) {
-        queries.block(query);
-      }
+      queries.all_blocks();
     }
     store_keys(scratch.d_k, args.d_k, b, kv_head, s);
     store_keys(scratch.d_v, args.d_v, b, kv_head, s);

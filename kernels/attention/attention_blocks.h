@@ -33,15 +33,14 @@ struct SoftmaxBlock {
 // is past `rows` counts for nothing.
 template <class T>
 struct SoftmaxGradientBlock {
-  static constexpr std::int64_t kFilled = 64;
   const float *scores, *d_weights;  // q . k and d_output . v
   // P and scale * P (d_output . v - D); may lie where `scores` and `d_weights` lie.
   T *weights, *d_scores;
   std::int64_t keys, rows, stride;
   const Visible* visible;  // [keys]
   float scale;
-  const float* log_sum;  // [kFilled]
-  const float* shared;   // [kFilled], D of each query
+  const float* log_sum;  // [rows]
+  const float* shared;   // [rows], D of each query
 };
 
 // Written for T = float and BFloat16. Lines of weights are filled up with a zero to an even number.

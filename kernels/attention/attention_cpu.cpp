@@ -110,7 +110,13 @@ hn::Mask<FloatTag> between(std::int64_t begin, std::int64_t end, std::int64_t fr
   return hn::AndNot(first(begin - from), first(end - from));
 }
 
-// A key's queries after another, in whole vectors: there is room for them.
+template <class T>
+void store_zeros(T* row, std::int64_t begin, std::int64_t end) {
+  const auto zero = hn::Zero(FloatTag());
+  for (std::int64_t r = begin; r < end; r += 2 * kLanes) StoreTwo(zero, zero, row + r);
+}
+
+// A key's queries after another, in pairs of vectors: those that nobody sees are cleared only.
 template <class T>
 void soften_backward(const SoftmaxGradientBlock<T>& block) {
   const FloatTag d;
@@ -118,8 +124,14 @@ void soften_backward(const SoftmaxGradientBlock<T>& block) {
   for (std::int64_t j = 0; j < block.keys; ++j) {
     const std::int64_t row = j * block.stride;
     const Visible visible = block.visible[j];
+    const std::int64_t begin = visible.begin / (2 * kLanes) * (2 * kLanes);
+    const std::int64_t end = round_up(visible.end, 2 * kLanes);
+    for (T* target : {block.weights + row, block.d_scores + row}) {
+      store_zeros(target, 0, begin);
+      store_zeros(target, end, block.rows);
+    }
     FloatVector p[2], d_score[2];
-    for (std::int64_t r = 0; r < block.rows; r += 2 * kLanes) {
+    for (std::int64_t r = begin; r < end; r += 2 * kLanes) {
       for (int half = 0; half < 2; ++half) {
         const std::int64_t at = r + half * kLanes;
         const auto mask = between(visible.begin, visible.end, at);

@@ -22,10 +22,19 @@ class QueryHead {
             std::int64_t head, const BackwardScratch<Panels>& scratch)
       : panels_(panels), a_(args), s_(args.shape), b_(b), head_(head), t_(scratch) {}
 
-  // Overwrites the block's d_q, adds to d_k and d_v.
+  // Overwrites the head's d_q, adds to d_k and d_v.
+  void all_blocks() {
+    for (std::int64_t query = 0; query < s_.queries; query += kQueries) block(query);
+  }
+
+ private:
+  using Scratch = BackwardScratch<Panels>;
+  static constexpr std::int64_t kPanelRows = cpu::kLargestPanel.rows;
+  static constexpr std::int64_t kQueries = Scratch::kQueries, kKeys = Scratch::kKeys;
+
   void block(std::int64_t query) {
     query_ = query;
-    rows_ = std::min(kBackwardQueries, s_.queries - query);
+    rows_ = std::min(kQueries, s_.queries - query);
     pack(a_.q, t_.q_columns, t_.q_elements);
     pack(a_.d_output, t_.d_output_columns, t_.d_output_elements);
     std::int64_t first_key = query;
@@ -37,10 +46,9 @@ class QueryHead {
     }
     first_key -= first_key % Panels::kDepths;
     bool first = true;
-    for (std::int64_t key = first_key / kBackwardKeys * kBackwardKeys; key < query + rows_;
-         key += kBackwardKeys) {
+    for (std::int64_t key = first_key / kKeys * kKeys; key < query + rows_; key += kKeys) {
       const std::int64_t begin = std::max(first_key, key);
-      const std::int64_t keys = std::min(key + kBackwardKeys, query + rows_) - begin;
+      const std::int64_t keys = std::min(key + kKeys, query + rows_) - begin;
       scores(begin, keys);
       add_to_keys(t_.d_v, begin, keys, t_.weights, t_.d_output_elements);
       add_to_keys(t_.d_k, begin, keys, t_.d_scores, t_.q_elements);
@@ -50,7 +58,6 @@ class QueryHead {
     store_queries();
   }
 
- private:
   std::int64_t kv_head() const { return head_ / (s_.heads / s_.kv_heads); }
   template <class T>
   T* at(const HeadView<T>& queries) const {
@@ -86,37 +93,57 @@ class QueryHead {
     }
   }
 
-  // target [keys, queries] = lines . queries
-  void scores_of(const HeadView<const float>& lines, const Element* rounded, std::int64_t key,
-                 std::int64_t keys, const Element* queries, float* target) const {
-    const Element* rows;
-    std::int64_t stride;
-    if constexpr (Panels::kRounds) {
-      stride = Panels::stored(s_.width);
-      rows = rounded + key * stride;
-    } else {
-      stride = lines.token;
-      rows = at(lines, key);
+  // Calls task(keys from, to, first query) for parts of `keys` keys from `key` on: keys that lie
+  // past a step of queries are seen by later ones only.
+  template <class F>
+  void for_steps(std::int64_t key, std::int64_t keys, F&& task) const {
+    const auto whole_panels_before = [&](std::int64_t end) {
+      const std::int64_t panels = divide_up(std::max<std::int64_t>(end - key, 0), kPanelRows);
+      return std::min(keys, panels * kPanelRows);
+    };
+    std::int64_t from = 0;
+    for (std::int64_t step = 0; step < rows_ && from < keys; step += kStep) {
+      const std::int64_t next = step + kStep;
+      const std::int64_t to = next < rows_ ? whole_panels_before(query_ + next) : keys;
+      if (to > from) task(from, to, step);
+      from = to;
     }
-    panels_.multiply_rows({.a = rows,
-                           .a_stride = stride,
-                           .b = queries,
-                           .m = keys,
-                           .n = round_up(rows_, panels_.shape().columns),
-                           .k = s_.width,
-                           .alpha = 1,
-                           .beta = 0,
-                           .bias = nullptr,
-                           .c = target,
-                           .ldc = kScoreStride},
-                          t_.remainder);
+  }
+
+  // target [keys, queries] = lines . queries
+  void scores_of(const Element* lines, std::int64_t stride, std::int64_t key, std::int64_t keys,
+                 const Element* queries, float* target) const {
+    for_steps(key, keys, [&](std::int64_t from, std::int64_t to, std::int64_t query) {
+      panels_.multiply_rows({.a = lines + (key + from) * stride,
+                             .a_stride = stride,
+                             .b = queries + query * Panels::stored(s_.width),
+                             .m = to - from,
+                             .n = round_up(rows_ - query, kStep),
+                             .k = s_.width,
+                             .alpha = 1,
+                             .beta = 0,
+                             .bias = nullptr,
+                             .c = target + from * Scratch::kStride + query,
+                             .ldc = Scratch::kStride},
+                            t_.remainder);
+    });
+  }
+
+  void scores_and_d_weights(std::int64_t key, std::int64_t keys) const {
+    if constexpr (Panels::kRounds) {
+      const std::int64_t stride = Panels::stored(s_.width);
+      scores_of(t_.k_rows, stride, key, keys, t_.q_columns, t_.scores);
+      scores_of(t_.v_rows, stride, key, keys, t_.d_output_columns, t_.d_weights);
+    } else {
+      scores_of(at(a_.k, 0), a_.k.token, key, keys, t_.q_columns, t_.scores);
+      scores_of(at(a_.v, 0), a_.v.token, key, keys, t_.d_output_columns, t_.d_weights);
+    }
   }
 
   // P and dS of a block of keys. Query r sees the keys from first_[r] to itself; both bounds grow
   // with r, so the queries that see a key lie together.
   void scores(std::int64_t key, std::int64_t keys) {
-    scores_of(a_.k, t_.k_rows, key, keys, t_.q_columns, t_.scores);
-    scores_of(a_.v, t_.v_rows, key, keys, t_.d_output_columns, t_.d_weights);
+    scores_and_d_weights(key, keys);
     std::int64_t end = 0;
     for (std::int64_t j = 0; j < keys; ++j) {
       while (end < rows_ && first_[end] <= key + j) ++end;
@@ -129,7 +156,7 @@ class QueryHead {
                                                         .d_scores = t_.d_scores,
                                                         .keys = keys,
                                                         .rows = rows_,
-                                                        .stride = kScoreStride,
+                                                        .stride = Scratch::kStride,
                                                         .visible = visible_.data(),
                                                         .scale = static_cast<float>(s_.scale),
                                                         .log_sum = log_sum_.data(),
@@ -138,46 +165,54 @@ class QueryHead {
 
   void add_to_keys(float* sums, std::int64_t key, std::int64_t keys, const Element* factors,
                    const Element* elements) const {
-    panels_.multiply_rows({.a = factors,
-                           .a_stride = kScoreStride,
-                           .b = elements,
-                           .m = keys,
-                           .n = s_.width,
-                           .k = rows_,
-                           .alpha = 1,
-                           .beta = 1,
-                           .bias = nullptr,
-                           .c = sums + key * s_.width,
-                           .ldc = s_.width},
-                          t_.remainder);
+    for_steps(key, keys, [&](std::int64_t from, std::int64_t to, std::int64_t query) {
+      panels_.multiply_rows({.a = factors + from * Scratch::kStride + query,
+                             .a_stride = Scratch::kStride,
+                             .b = elements + query * panels_.shape().columns,
+                             .m = to - from,
+                             .n = s_.width,
+                             .k = rows_ - query,
+                             .alpha = 1,
+                             .beta = 1,
+                             .bias = nullptr,
+                             .c = sums + (key + from) * s_.width,
+                             .ldc = s_.width,
+                             .b_depth = rows_},
+                            t_.remainder);
+    });
   }
 
   // The keys from `key` on, of the block that begins at `block`: they are less deep than the
   // block's panels of K, which therefore pass one by one.
   void add_to_queries(std::int64_t block, std::int64_t key, std::int64_t keys, bool first) const {
     const auto [height, columns] = panels_.shape();
-    panels_.pack({t_.d_scores, 1, kScoreStride}, rows_, keys, columns, t_.d_score_columns);
-    const std::int64_t depth = Panels::stored(std::min(kBackwardKeys, s_.keys() - block));
+    panels_.pack({t_.d_scores, 1, Scratch::kStride}, rows_, keys, columns, t_.d_score_columns);
+    const std::int64_t depth = Panels::stored(std::min(kKeys, s_.keys() - block));
     const Element* panel =
         t_.k_panels + block * round_up(s_.width, height) + (key - block) * height;
     for (std::int64_t i = 0; i < s_.width; i += height) {
-      panels_.multiply_panels({.a = panel + i * depth,
-                               .a_stride = 0,
-                               .b = t_.d_score_columns,
-                               .m = std::min(height, s_.width - i),
-                               .n = round_up(rows_, columns),
-                               .k = keys,
-                               .alpha = 1,
-                               .beta = first ? 0.0f : 1.0f,
-                               .bias = nullptr,
-                               .c = t_.d_q + i * kBackwardQueries,
-                               .ldc = kBackwardQueries});
+      for (std::int64_t query = 0; query < rows_; query += kStep) {
+        const std::int64_t seen = std::min(keys, query_ + query + kStep - key);
+        if (seen <= 0) continue;
+        panels_.multiply_panels({.a = panel + i * depth,
+                                 .a_stride = 0,
+                                 .b = t_.d_score_columns + query * Panels::stored(keys),
+                                 .m = std::min(height, s_.width - i),
+                                 .n = kStep,
+                                 .k = seen,
+                                 .alpha = 1,
+                                 .beta = first ? 0.0f : 1.0f,
+                                 .bias = nullptr,
+                                 .c = t_.d_q + i * kQueries + query,
+                                 .ldc = kQueries,
+                                 .b_depth = keys});
+      }
     }
   }
 
   void store_queries() const {
-    const std::int64_t width = BackwardScratch<Panels>::turned_width(s_);
-    cpu::pack_long_float_lines(t_.d_q, kBackwardQueries, width, rows_, t_.d_q_rows);
+    const std::int64_t width = Scratch::turned_width(s_);
+    cpu::pack_long_float_lines(t_.d_q, kQueries, width, rows_, t_.d_q_rows);
     for (std::int64_t r = 0; r < rows_; ++r) {
       std::copy_n(t_.d_q_rows + r * width, s_.width, at(a_.d_q) + r * a_.d_q.token);
     }
@@ -188,9 +223,9 @@ class QueryHead {
   const AttentionShape& s_;
   std::int64_t b_, head_, query_ = 0, rows_ = 0;
   const BackwardScratch<Panels>& t_;
-  std::array<std::int64_t, kBackwardQueries> first_;
-  std::array<float, kBackwardQueries> shared_{}, log_sum_{};
-  std::array<Visible, kBackwardKeys> visible_;
+  std::array<std::int64_t, kQueries> first_;
+  std::array<float, kQueries> shared_{}, log_sum_{};
+  std::array<Visible, kKeys> visible_;
 };
 
 }  // namespace peryton::kernels

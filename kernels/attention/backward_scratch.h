@@ -10,14 +10,17 @@
 
 namespace peryton::kernels {
 
-constexpr std::int64_t kBackwardQueries = 64;  // of a block: whole panels of columns
-constexpr std::int64_t kBackwardKeys = 240;    // of a block: whole panels of rows, and even
-constexpr std::int64_t kScoreStride = kBackwardQueries + 16;
+constexpr std::int64_t kStep = 32;  // queries: whole panels of columns of every instruction set
 
 template <class Panels>
 struct BackwardScratch {
   using Element = typename Panels::Element;
-  float *scores, *d_weights;    // [kBackwardKeys][kScoreStride]
+  // Of a block: whole steps, and whole panels of rows, an even number.
+  static constexpr std::int64_t kQueries = Panels::kRounds ? 96 : 64;
+  static constexpr std::int64_t kKeys = 240;
+  static constexpr std::int64_t kStride = kQueries + 16;  // rows of scores
+
+  float *scores, *d_weights;    // [kKeys][kStride]
   Element *weights, *d_scores;  // the same; floats: where `scores` and `d_weights` lie
   Element *k_rows, *v_rows;     // all keys and values, rounded, stored(width) apart; floats: none
   Element* query_rows;          // a block of queries, or their gradients, rounded; floats: none
@@ -26,15 +29,15 @@ struct BackwardScratch {
   Element* d_score_columns;     // panels whose columns are queries
   Element *q_columns, *d_output_columns;    // the same
   Element *q_elements, *d_output_elements;  // panels whose columns are elements of a head
-  float* d_q;                               // [width][kBackwardQueries], turned
+  float* d_q;                               // [width][kQueries], turned
   float *d_k, *d_v;                         // [keys][width], sums
-  float* d_q_rows;                          // [kBackwardQueries][turned_width]
+  float* d_q_rows;                          // [kQueries][turned_width]
 
   static std::int64_t turned_width(const AttentionShape& s) { return round_up(s.width, 4); }
 
   // Lays the parts out from `memory` and returns their size.
   std::int64_t lay_out(const AttentionShape& s, float* memory) {
-    constexpr std::int64_t kScores = kBackwardKeys * kScoreStride;
+    constexpr std::int64_t kScores = kKeys * kStride;
     const auto [rows, columns] = cpu::kLargestPanel;
     const std::int64_t depth = Panels::stored(s.width), width = round_up(s.width, columns);
     Parts parts(memory);
@@ -44,25 +47,25 @@ struct BackwardScratch {
       weights = parts.next<Element>(kScores);
       d_scores = parts.next<Element>(kScores);
       k_rows = parts.next<Element>((s.keys() + rows) * depth);
-      query_rows = parts.next<Element>(kBackwardQueries * depth);
+      query_rows = parts.next<Element>(kQueries * depth);
       v_rows = parts.next<Element>((s.keys() + rows) * depth);
       remainder = nullptr;
     } else {
       weights = scores;
       d_scores = d_weights;
       k_rows = v_rows = query_rows = nullptr;
-      remainder = parts.next<float>(rows * std::max(s.width, kBackwardQueries));
+      remainder = parts.next<float>(rows * std::max(s.width, kQueries));
     }
     k_panels = parts.next<Element>(round_up(s.width, rows) * Panels::stored(s.keys()));
-    d_score_columns = parts.next<Element>(kBackwardQueries * kBackwardKeys);
-    q_columns = parts.next<Element>(kBackwardQueries * depth);
-    d_output_columns = parts.next<Element>(kBackwardQueries * depth);
-    q_elements = parts.next<Element>(kBackwardQueries * width);
-    d_output_elements = parts.next<Element>(kBackwardQueries * width);
+    d_score_columns = parts.next<Element>(kQueries * kKeys);
+    q_columns = parts.next<Element>(kQueries * depth);
+    d_output_columns = parts.next<Element>(kQueries * depth);
+    q_elements = parts.next<Element>(kQueries * width);
+    d_output_elements = parts.next<Element>(kQueries * width);
     d_k = parts.next<float>(s.keys() * s.width);
     d_v = parts.next<float>(s.keys() * s.width);
-    d_q = parts.next<float>(turned_width(s) * kBackwardQueries);
-    d_q_rows = parts.next<float>(turned_width(s) * kBackwardQueries);
+    d_q = parts.next<float>(turned_width(s) * kQueries);
+    d_q_rows = parts.next<float>(turned_width(s) * kQueries);
     return parts.floats();
   }
 };
