@@ -158,8 +158,10 @@ HWY_INLINE void InputBlock(const BackwardPlace<F>& at, const InputFactors<F>& wi
   const std::int64_t state = at.state(), length = at.length(), columns = at.width() - p;
   const std::int64_t x_row = args.x_strides.token, d_y_row = args.d_y_strides.token;
   FetchRows<kRows, kVectors>(at.d_x(j) + p, args.d_x_strides.token, kRows);
-  FetchRows<kRows, kVectors>(at.next_x + j * x_row + p, x_row, at.next_rows - j);
-  FetchRows<kRows, kVectors>(at.next_d_y + j * d_y_row + p, d_y_row, at.next_rows - j);
+  if (!at.chunk.continues) {  // else CarryGradient() does
+    FetchRows<kRows, kVectors>(at.next_x + j * x_row + p, x_row, at.next_rows - j);
+    FetchRows<kRows, kVectors>(at.next_d_y + j * d_y_row + p, d_y_row, at.next_rows - j);
+  }
   Sums<T, kRows, kVectors> u;
   if (at.later) {
     at.factors.set_product(u,
@@ -202,18 +204,30 @@ void InputGradients(const BackwardPlace<F>& at, const typename F::Element* y) {
 template <class F, class T = typename F::Value>
 void LeavingGradients(const BackwardPlace<F>& at, const typename F::Element* x_columns) {
   const BackwardTiles<T>& tiles = at.tiles;
-  const std::int64_t width = at.width(), state = at.state();
+  const std::int64_t width = at.width(), state = at.state(), length = at.length();
   const auto* d_state =
       at.factors.left_of_panels(at.d_state, state, width, F::elements(tiles.state_pairs));
   for (std::int64_t j = 0; j < at.padded(); ++j)
     tiles.factor[j] = tiles.delta[j] * tiles.leaving[j];
-  ForEachPanel<T>(at.length(), [&](auto vectors, std::int64_t j) HWY_ATTR {
+  if constexpr (F::kRounds) {  // the factor goes with x, so that the product adds to the sums
+                               // itself
+    at.factors.pack_right_transposed(at.x(0), at.args.x_strides.token, length, width,
+                                     F::elements(tiles.x_columns), F::elements(tiles.token_pairs),
+                                     tiles.factor);
+  }
+  ForEachPanel<T>(length, [&](auto vectors, std::int64_t j) HWY_ATTR {
     F::for_each_row_block(state, [&](auto rows, std::int64_t n) HWY_ATTR {
-      Sums<T, rows, vectors> sums;
-      at.factors.set_product_of_panels(sums, d_state, state, n, x_columns + j * F::depth(width),
-                                       width);
-      sums.add_scaled_columns(tiles.factor + j,
-                              tiles.d_b_columns + j * state + n * vectors * kLanesOf<T>);
+      T* total = tiles.d_b_columns + j * state + n * vectors * kLanesOf<T>;
+      if (j == 0 && at.chunk.continues) FetchLines(at.entering_state + n * width, rows * width);
+      const auto* right = x_columns + j * F::depth(width);
+      if constexpr (F::kRounds) {
+        at.factors.template update<rows, vectors>(
+            total, &F::kOne, 0, at.factors.template left<rows>(d_state, n, width), right, width);
+      } else {
+        Sums<T, rows, vectors> sums;
+        at.factors.set_product_of_panels(sums, d_state, state, n, right, width);
+        sums.add_scaled_columns(tiles.factor + j, total);
+      }
     });
   });
 }
@@ -245,6 +259,12 @@ T CarryGradient(const BackwardPlace<F>& at, const typename F::Element* y_enterin
   ForEachPanel<T>(width, [&](auto vectors, std::int64_t p) HWY_ATTR {
     F::for_each_row_block(state, [&](auto rows, std::int64_t n) HWY_ATTR {
       T* panel = at.d_state + p * state + n * vectors * kLanesOf<T>;
+      const auto left = at.factors.template left_transposed<rows>(F::elements(at.group.c_columns),
+                                                                  n, state, length);
+      const auto* right = y_entering + p * F::depth(length);
+      const std::int64_t x_row = at.args.x_strides.token, d_y_row = at.args.d_y_strides.token;
+      FetchPart<rows, vectors>(at.next_x + p, x_row, at.next_rows, n, state);
+      FetchPart<rows, vectors>(at.next_d_y + p, d_y_row, at.next_rows, n, state);
       Sums<T, rows, vectors> sums;
       if (at.later) {
         sums.load_scaled(panel, total);
@@ -254,11 +274,13 @@ T CarryGradient(const BackwardPlace<F>& at, const typename F::Element* y_enterin
       } else {
         sums.clear();
       }
-      at.factors.add_product(sums,
-                             at.factors.template left_transposed<rows>(
-                                 F::elements(at.group.c_columns), n, state, length),
-                             y_entering + p * F::depth(length), length);
-      sums.store_panel(panel);
+      if constexpr (F::kRounds) {
+        at.factors.template update<rows, vectors>(panel, at.later ? &total : nullptr, 0, left,
+                                                  right, length);
+      } else {
+        at.factors.add_product(sums, left, right, length);
+        sums.store_panel(panel);
+      }
     });
   });
   return through;

@@ -34,11 +34,16 @@ void AddGroupProducts(const F& factors, const typename F::Element* left,
     const std::int64_t line = vectors * kLanesOf<T>;
     const std::int64_t first = upper ? j : 0, last = upper ? length : std::min(length, j + line);
     F::for_each_row_block(state, [&](auto rows, std::int64_t n) HWY_ATTR {
-      Sums<T, rows, vectors> sums;
-      factors.set_product(sums,
-                          factors.template left_transposed<rows>(left, n, state, length, first),
-                          right + j * F::depth(length) + F::depth(first) * line, last - first);
-      sums.add_to(total + j * state + n * line);
+      const auto block = factors.template left_transposed<rows>(left, n, state, length, first);
+      const auto* from = right + j * F::depth(length) + F::depth(first) * line;
+      T* to = total + j * state + n * line;
+      if constexpr (F::kRounds) {
+        factors.template update<rows, vectors>(to, &F::kOne, 0, block, from, last - first);
+      } else {
+        Sums<T, rows, vectors> sums;
+        factors.set_product(sums, block, from, last - first);
+        sums.add_to(to);
+      }
     });
   });
 }

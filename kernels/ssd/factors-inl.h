@@ -24,6 +24,13 @@ struct LeftBlock {
   std::int64_t row, column;
 };
 
+template <class Element>
+struct Product {
+  LeftBlock<Element> left;
+  const Element* right;
+  std::int64_t count;
+};
+
 // Nothing is turned; scratch pointers are not used.
 template <class T>
 struct PlainFactors {
@@ -109,6 +116,14 @@ struct PlainFactors {
   static HWY_INLINE void add_product(Sums<T, kRows, kVectors>& sums, const LeftBlock<T>& left,
                                      const T* right, std::int64_t count) {
     sums.multiply(left.at, left.row, left.column, right, count);
+  }
+  // = factors[i] (row i of first) + second
+  template <int kRows, int kVectors>
+  static HWY_INLINE void set_products(Sums<T, kRows, kVectors>& sums, const Product<T>& first,
+                                      const T* factors, const Product<T>& second) {
+    set_product(sums, first.left, first.right, first.count);
+    sums.scale_rows(factors);
+    add_product(sums, second.left, second.right, second.count);
   }
   // `left` of left_of_panels() with `rows` rows; the sums start at row i.
   template <int kRows, int kVectors>

@@ -94,17 +94,15 @@ HWY_INLINE void OutputBlock(const ForwardPlace<F>& at,
   FetchRows<kRows, kVectors>(y, args.y_strides.token, kRows);
   FetchRows<kRows, kVectors>(at.next_x + i * args.x_strides.token + p, args.x_strides.token,
                              at.next_rows - i);
+  const std::int64_t row = F::depth(padded);
+  const Product<typename F::Element> weighted{{with.weights + i * row, row, 1}, with.x, i + kRows};
   Sums<T, kRows, kVectors> sums;
   if (at.chunk.continues) {
-    at.factors.set_product(sums,
-                           at.factors.template left<kRows>(F::elements(at.group.c_rows), i, state),
-                           with.state, state);
-    sums.scale_rows(at.tiles.entering + i);
+    const auto left = at.factors.template left<kRows>(F::elements(at.group.c_rows), i, state);
+    at.factors.set_products(sums, {left, with.state, state}, at.tiles.entering + i, weighted);
   } else {
-    sums.clear();
+    at.factors.set_product(sums, weighted.left, weighted.right, weighted.count);
   }
-  const std::int64_t row = F::depth(padded);
-  at.factors.add_product(sums, {with.weights + i * row, row, 1}, with.x, i + kRows);
   if constexpr (F::kRounds) {
     sums.add_scaled(at.tiles.x + p * length + i * kVectors * kLanesOf<T>, args.d[at.head]);
   }
@@ -120,17 +118,22 @@ HWY_INLINE void StateBlock(const ForwardPlace<F>& at,
   if (at.leaving_row != nullptr) {
     FetchRows<kRows, kVectors>(at.leaving_row + n * at.width() + p, at.width(), kRows);
   }
+  const auto left =
+      at.factors.template left_transposed<kRows>(F::elements(at.group.b_columns), n, state, length);
   Sums<T, kRows, kVectors> sums;
-  if (at.chunk.continues) {
-    sums.load_scaled(panel, total);
+  if constexpr (F::kRounds) {
+    at.factors.template update<kRows, kVectors>(panel, at.chunk.continues ? &total : nullptr, 0,
+                                                left, with.x_left, length);
+    sums.load_panel(panel);
   } else {
-    sums.clear();
+    if (at.chunk.continues) {
+      sums.load_scaled(panel, total);
+    } else {
+      sums.clear();
+    }
+    at.factors.add_product(sums, left, with.x_left, length);
+    sums.store_panel(panel);
   }
-  at.factors.add_product(
-      sums,
-      at.factors.template left_transposed<kRows>(F::elements(at.group.b_columns), n, state, length),
-      with.x_left, length);
-  sums.store_panel(panel);
   if (at.leaving_row == nullptr) return;
   sums.store_rows(at.leaving_row + n * at.width() + p, at.width(), at.width() - p);
 }

@@ -19,6 +19,7 @@ struct PairFactors {
   using Value = float;
   using Element = Pair;
   static constexpr bool kRounds = true;
+  static constexpr float kOne = 1;
 
   const PairTiles& tiles;
 
@@ -37,7 +38,7 @@ struct PairFactors {
   // Left matrices: [rows, pairs], and [pairs, rows] of a transposed one.
   void pack_left(const float* in, std::int64_t in_row, std::int64_t rows, std::int64_t count,
                  Pair* out) const {
-    tiles.pair_columns({in, in_row, rows, count, out, depth(count)});
+    tiles.pair_columns({in, in_row, rows, count, nullptr, out, depth(count)});
   }
   template <int kRows>
   static LeftBlock<Pair> left(const Pair* packed, std::int64_t i, std::int64_t count) {
@@ -61,10 +62,11 @@ struct PairFactors {
                        out + j * depth(rows), line});
     });
   }
-  // `scratch` holds columns * depth(count) pairs.
+  // `scratch` holds columns * depth(count) pairs; column i times factors[i] if they are not null.
   void pack_right_transposed(const float* in, std::int64_t in_row, std::int64_t columns,
-                             std::int64_t count, Pair* out, Pair* scratch) const {
-    pack_left(in, in_row, columns, count, scratch);
+                             std::int64_t count, Pair* out, Pair* scratch,
+                             const float* factors = nullptr) const {
+    tiles.pair_columns({in, in_row, columns, count, factors, scratch, depth(count)});
     PackTransposed(scratch, depth(count), columns, depth(count), out);
   }
 
@@ -84,7 +86,7 @@ struct PairFactors {
                              Pair* scratch) const {
     ForEachPanel<float>(columns, [&](auto vectors, std::int64_t j) HWY_ATTR {
       const std::int64_t line = vectors * kLanesOf<float>;
-      tiles.pair_columns({panels + j * rows, line, rows, std::min(line, columns - j),
+      tiles.pair_columns({panels + j * rows, line, rows, std::min(line, columns - j), nullptr,
                           scratch + depth(j), depth(columns)});
     });
     return scratch;
@@ -98,7 +100,7 @@ struct PairFactors {
     const std::int64_t padded = ssd_padded(length);
     for (std::int64_t i = 0; i < length; i += kSsdPadding) {
       tiles.pair_columns({weights + i * padded, padded, std::min(kSsdPadding, length - i),
-                          i + kSsdPadding, scratch + i * depth(padded), depth(padded)});
+                          i + kSsdPadding, nullptr, scratch + i * depth(padded), depth(padded)});
     }
     return scratch;
   }
@@ -112,12 +114,20 @@ struct PairFactors {
     return scratch;
   }
 
+  // The products themselves run on sums in memory: panel [rows, vectors] = keep panel (or 0) + left
+  // right, `keep` one number for all rows, or for each with a step of 1.
+  template <int kRows, int kVectors>
+  HWY_INLINE void update(float* panel, const float* keep, std::int64_t keep_step,
+                         const LeftBlock<Pair>& left, const Pair* right, std::int64_t count) const {
+    constexpr int kColumns = kVectors * static_cast<int>(kLanesOf<float>);
+    tiles.multiply({left.at, left.row, left.column, right, depth(count), kRows, kColumns, keep,
+                    keep_step, panel});
+  }
   template <int kRows, int kVectors>
   HWY_INLINE void set_product(Sums<float, kRows, kVectors>& sums, const LeftBlock<Pair>& left,
                               const Pair* right, std::int64_t count) const {
     HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
-    tiles.multiply({left.at, left.row, left.column, right, depth(count), kRows,
-                    kVectors * static_cast<int>(kLanesOf<float>), false, panel});
+    update<kRows, kVectors>(panel, nullptr, 0, left, right, count);
     sums.load_panel(panel);
   }
   template <int kRows, int kVectors>
@@ -125,8 +135,16 @@ struct PairFactors {
                               const Pair* right, std::int64_t count) const {
     HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
     sums.store_panel(panel);
-    tiles.multiply({left.at, left.row, left.column, right, depth(count), kRows,
-                    kVectors * static_cast<int>(kLanesOf<float>), true, panel});
+    update<kRows, kVectors>(panel, &kOne, 0, left, right, count);
+    sums.load_panel(panel);
+  }
+  // = factors[i] (row i of first) + second
+  template <int kRows, int kVectors>
+  HWY_INLINE void set_products(Sums<float, kRows, kVectors>& sums, const Product<Pair>& first,
+                               const float* factors, const Product<Pair>& second) const {
+    HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
+    update<kRows, kVectors>(panel, nullptr, 0, first.left, first.right, first.count);
+    update<kRows, kVectors>(panel, factors, 1, second.left, second.right, second.count);
     sums.load_panel(panel);
   }
   template <int kRows, int kVectors>

@@ -15,7 +15,8 @@ using Pair = std::uint32_t;
 
 constexpr std::int64_t pairs_of(std::int64_t depth) { return (depth + 1) / 2; }
 
-// sums[i, j] (+)= over pairs p, in order: left[i, p] . right[p, j], the second products first:
+// sums[i, j] = keep sums[i, j], or 0, and then for all pairs p, in order, the second products
+// first:
 //   sum = sum + second second';  sum = sum + first first'
 // Subnormal numbers may count as zero.
 struct PairTile {
@@ -24,17 +25,19 @@ struct PairTile {
   const Pair* right;  // [pairs, columns]
   std::int64_t pairs;
   int rows, columns;  // at most kMaxRows and kMaxColumns
-  bool add;           // to what the sums hold: else they are overwritten
-  float* sums;        // [rows, columns]
+  const float* keep;  // of row i at keep[i * keep_step]; or null: 0, and the sums are not read
+  std::int64_t keep_step;
+  float* sums;  // [rows, columns]
 
   static constexpr int kMaxRows = 8, kMaxColumns = 32;
 };
 
-// Pairs of two columns: to[i, p] = (from[i, 2p], from[i, 2p + 1]).
+// Pairs of two columns: to[i, p] = (from[i, 2p], from[i, 2p + 1]), each times factors[i].
 struct ColumnPairs {
   const float* from;
   std::int64_t from_row, rows, columns;
-  Pair* to;  // [rows, pairs_of(columns)], rows `to_row` apart
+  const float* factors;  // [rows], or null: 1
+  Pair* to;              // [rows, pairs_of(columns)], rows `to_row` apart
   std::int64_t to_row;
 };
 

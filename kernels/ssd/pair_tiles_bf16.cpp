@@ -33,10 +33,13 @@ void multiply_rows(const PairTile& t) {
   for (int v = 0; v < kVectors; ++v) lanes[v] = kFull ? 0xffff : lanes_of(columns - v * kLanes);
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
+    const __m512 keep = _mm512_set1_ps(t.keep == nullptr ? 0 : t.keep[i * t.keep_step]);
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
+      sums[i][v] = _mm512_setzero_ps();
+      if (t.keep == nullptr) continue;
       const float* from = to + i * columns + v * kLanes;
-      sums[i][v] = t.add ? _mm512_maskz_loadu_ps(lanes[v], from) : _mm512_setzero_ps();
+      sums[i][v] = _mm512_mul_ps(keep, _mm512_maskz_loadu_ps(lanes[v], from));
     }
   }
   const Pair *left = t.left, *right = t.right;
@@ -76,6 +79,7 @@ void multiply(const PairTile& t) {
     const int rows = t.rows - i >= 4 ? 4 : t.rows - i >= 2 ? 2 : 1;
     rest.left = t.left + i * t.row;
     rest.sums = t.sums + i * t.columns;
+    if (t.keep != nullptr) rest.keep = t.keep + i * t.keep_step;
     rows == 4   ? multiply_columns<4>(rest)
     : rows == 2 ? multiply_columns<2>(rest)
                 : multiply_columns<1>(rest);
@@ -83,18 +87,29 @@ void multiply(const PairTile& t) {
   }
 }
 
-void pair_columns(const ColumnPairs& m) {
+template <bool kScaled>
+void pair_scaled_columns(const ColumnPairs& m) {
   for (std::int64_t i = 0; i < m.rows; ++i) {
     const float* from = m.from + i * m.from_row;
+    const __m512 factor = _mm512_set1_ps(kScaled ? m.factors[i] : 1);
     Pair* to = m.to + i * m.to_row;
     for (std::int64_t j = 0; j < m.columns; j += 2 * kLanes, to += kLanes) {
       const std::int64_t left = m.columns - j;
-      const __m512 low = _mm512_maskz_loadu_ps(lanes_of(left), from + j);
-      const __m512 high = _mm512_maskz_loadu_ps(lanes_of(left - kLanes), from + j + kLanes);
+      const __mmask16 first = lanes_of(left), second = lanes_of(left - kLanes);
+      __m512 low = _mm512_maskz_loadu_ps(first, from + j);
+      __m512 high = _mm512_maskz_loadu_ps(second, from + j + kLanes);
+      if constexpr (kScaled) {
+        low = _mm512_maskz_mul_ps(first, factor, low);
+        high = _mm512_maskz_mul_ps(second, factor, high);
+      }
       _mm512_mask_storeu_epi32(to, lanes_of(pairs_of(left)),
                                reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
     }
   }
+}
+
+void pair_columns(const ColumnPairs& m) {
+  m.factors == nullptr ? pair_scaled_columns<false>(m) : pair_scaled_columns<true>(m);
 }
 
 // Halves 0, 16, 1, 17, ...: lanes of two rounded vectors side by side.

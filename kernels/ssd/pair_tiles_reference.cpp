@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <bit>
 
 #include "kernels/common/dtype.h"
@@ -20,7 +19,9 @@ Pair make_pair(float first, float second) {
 void multiply(const PairTile& t) {
   for (int i = 0; i < t.rows; ++i) {
     float* sums = t.sums + i * t.columns;
-    if (!t.add) std::fill_n(sums, t.columns, 0.0f);
+    for (int j = 0; j < t.columns; ++j) {
+      sums[j] = t.keep == nullptr ? 0.0f : t.keep[i * t.keep_step] * sums[j];
+    }
     for (std::int64_t p = 0; p < t.pairs; ++p) {
       const Pair left = t.left[i * t.row + p * t.column];
       const float first = first_of(left), second = second_of(left);
@@ -35,9 +36,13 @@ void multiply(const PairTile& t) {
 
 void pair_columns(const ColumnPairs& m) {
   for (std::int64_t i = 0; i < m.rows; ++i) {
-    const float* from = m.from + i * m.from_row;
+    const auto at = [&](std::int64_t j) {
+      if (j >= m.columns) return 0.0f;
+      const float value = m.from[i * m.from_row + j];
+      return m.factors == nullptr ? value : m.factors[i] * value;
+    };
     for (std::int64_t j = 0; j < m.columns; j += 2) {
-      m.to[i * m.to_row + j / 2] = make_pair(from[j], j + 1 < m.columns ? from[j + 1] : 0.0f);
+      m.to[i * m.to_row + j / 2] = make_pair(at(j), at(j + 1));
     }
   }
 }

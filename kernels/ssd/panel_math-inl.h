@@ -84,16 +84,29 @@ HWY_INLINE void StoreSome(hn::Vec<D> value, D d, T* to, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i] = padded[i];
 }
 
+// Starts to fetch consecutive elements.
+template <class T>
+HWY_INLINE void FetchLines(const T* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += 64 / sizeof(T)) hwy::Prefetch(from + i);
+}
+
 // Starts to fetch `rows` rows of kVectors vectors that are `row` elements apart: the tokens of one
 // head lie too far from each other for the processor to see a pattern.
 template <int kRows, int kVectors, class T>
 HWY_INLINE void FetchRows(const T* first, std::int64_t row, std::int64_t rows) {
-  constexpr std::int64_t kLine = 64 / sizeof(T);
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
-    for (std::int64_t at = 0; i < rows && at < kVectors * kLanesOf<T>; at += kLine) {
-      hwy::Prefetch(first + i * row + at);
-    }
+    if (i < rows) FetchLines(first + i * row, kVectors * kLanesOf<T>);
+  }
+}
+
+// The same for the part of `rows` rows that falls to a block of kRows rows from `i` on of `all`:
+// asks for a few lines at a time while a product runs.
+template <int kRows, int kVectors, class T>
+HWY_INLINE void FetchPart(const T* first, std::int64_t row, std::int64_t rows, std::int64_t i,
+                          std::int64_t all) {
+  for (std::int64_t r = i * rows / all; r < (i + kRows) * rows / all; ++r) {
+    FetchRows<1, kVectors>(first + r * row, row, 1);
   }
 }
 

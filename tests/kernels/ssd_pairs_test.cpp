@@ -139,9 +139,9 @@ struct Product {
   std::vector<float> right() const {
     return random_floats(static_cast<std::size_t>(depth * columns), 2);
   }
-  // [rows, columns] on top of `sums`; a left matrix by rows, or transposed.
-  std::vector<float> run(const PairTiles& tiles, std::vector<float> sums, bool add,
-                         bool transposed) const {
+  // [rows, columns] on top of what is kept of `sums`; a left matrix by rows, or transposed.
+  std::vector<float> run(const PairTiles& tiles, std::vector<float> sums, const float* keep,
+                         std::int64_t keep_step, bool transposed) const {
     const std::int64_t pairs = cpu::pairs_of(depth);
     std::vector<Pair> a(static_cast<std::size_t>(rows * pairs)),
         b(static_cast<std::size_t>(pairs * columns));
@@ -154,11 +154,12 @@ struct Product {
     if (transposed) {
       tiles.pair_rows({turned.data(), rows, depth, rows, nullptr, a.data(), rows});
     } else {
-      tiles.pair_columns({from.data(), depth, rows, depth, a.data(), pairs});
+      tiles.pair_columns({from.data(), depth, rows, depth, nullptr, a.data(), pairs});
     }
     tiles.pair_rows({to.data(), columns, depth, columns, nullptr, b.data(), columns});
     tiles.multiply({a.data(), transposed ? 1 : pairs, transposed ? rows : 1, b.data(), pairs,
-                    static_cast<int>(rows), static_cast<int>(columns), add, sums.data()});
+                    static_cast<int>(rows), static_cast<int>(columns), keep, keep_step,
+                    sums.data()});
     return sums;
   }
 };
@@ -166,8 +167,8 @@ struct Product {
 TEST(PairTiles, MultiplyRoundedFactors) {
   const Product product{5, 24, 67};
   const std::vector<float> a = product.left(), b = product.right();
-  const std::vector<float> got =
-      product.run(*cpu::reference_pair_tiles(), std::vector<float>(5 * 24, 7.0f), false, false);
+  const std::vector<float> got = product.run(*cpu::reference_pair_tiles(),
+                                             std::vector<float>(5 * 24, 7.0f), nullptr, 0, false);
   for (std::size_t i = 0; i < 5; ++i) {
     for (std::size_t j = 0; j < 24; ++j) {
       double sum = 0;
@@ -187,12 +188,16 @@ TEST(PairTiles, EqualTheDefinitionBitForBit) {
           const Product product{rows, columns, depth};
           const std::vector<float> sums =
               random_floats(static_cast<std::size_t>(rows * columns), 3);
-          for (const bool add : {false, true}) {
+          const std::vector<float> keep = random_floats(static_cast<std::size_t>(rows), 6);
+          const auto expect_same = [&](const float* kept, std::int64_t step) {
             const std::vector<float> wanted =
-                product.run(*cpu::reference_pair_tiles(), sums, add, false);
-            EXPECT_EQ(product.run(*tiles, sums, add, false), wanted);
-            EXPECT_EQ(product.run(*tiles, sums, add, true), wanted);
-          }
+                product.run(*cpu::reference_pair_tiles(), sums, kept, step, false);
+            EXPECT_EQ(product.run(*tiles, sums, kept, step, false), wanted);
+            EXPECT_EQ(product.run(*tiles, sums, kept, step, true), wanted);
+          };
+          expect_same(nullptr, 0);
+          expect_same(keep.data(), 0);
+          expect_same(keep.data(), 1);
         }
       }
     }
@@ -209,13 +214,16 @@ TEST(PairTiles, PairsAreRoundedAndFilledUp) {
   for (const PairTiles* tiles : cpu::available_pair_tiles()) {
     if (tiles == nullptr) continue;
     SCOPED_TRACE(tiles->name);
-    std::vector<Pair> columns(5 * 20, 77), rows(3 * 40, 77);
-    tiles->pair_columns({from.data(), 37, 5, 37, columns.data(), 20});
+    std::vector<Pair> columns(5 * 20, 77), scaled(5 * 20, 77), rows(3 * 40, 77);
+    tiles->pair_columns({from.data(), 37, 5, 37, nullptr, columns.data(), 20});
+    tiles->pair_columns({from.data(), 37, 5, 37, factors.data(), scaled.data(), 20});
     tiles->pair_rows({from.data(), 37, 5, 37, factors.data(), rows.data(), 40});
     for (std::size_t i = 0; i < 5; ++i) {
       for (std::size_t p = 0; p < 19; ++p) {
-        const Pair second = p < 18 ? bits(from[i * 37 + 2 * p + 1]) : 0;
-        EXPECT_EQ(columns[i * 20 + p], second << 16 | bits(from[i * 37 + 2 * p]));
+        const float first = from[i * 37 + 2 * p], second = p < 18 ? from[i * 37 + 2 * p + 1] : 0.0f;
+        const Pair none = 0, factored = p < 18 ? bits(factors[i] * second) : none;
+        EXPECT_EQ(columns[i * 20 + p], bits(second) << 16 | bits(first));
+        EXPECT_EQ(scaled[i * 20 + p], factored << 16 | bits(factors[i] * first));
       }
       EXPECT_EQ(columns[i * 20 + 19], 77u);
     }
