@@ -79,11 +79,12 @@ TokenFactors<F> PackHead(const BackwardPlace<F>& at, const Steps<T>& steps) {
   factors.pack_right_transposed(at.x(0), at.args.x_strides.token, length, width, x_columns,
                                 scratch);
   PackPanels(at.d_y(0), y_row, length, width, tiles.y);
+  const auto* y_rows = factors.left_of_panels(tiles.y, length, width, scratch);
   if (at.chunk.continues) {
-    factors.pack_right_transposed(at.d_y(0), y_row, length, width, y_columns, scratch);
+    factors.pack_right_of_left(at.d_y(0), y_row, y_rows, length, width, y_columns);
     factors.scale_panels(tiles.y, length, width, steps.entering, y_entering);
   }
-  return {x_columns, factors.left_of_panels(tiles.y, length, width, scratch),
+  return {x_columns, y_rows,
           factors.right_of_panels(tiles.y, length, width, F::elements(tiles.y_pairs)), y_columns,
           y_entering};
 }

@@ -25,11 +25,12 @@ void StoreTransposed(const T* columns, std::int64_t rows, std::int64_t state, T*
   });
 }
 
-// total += left right[first of a panel.. or up to its last]: panels of [state, L].
+// total += left right[first of a panel.. or up to its last]: panels of [state, L]. Asks meanwhile
+// for the rows of `out`, where StoreTransposed() puts them.
 template <class F, class T = typename F::Value>
 void AddGroupProducts(const F& factors, const typename F::Element* left,
                       const typename F::Element* right, bool upper, std::int64_t state,
-                      std::int64_t length, T* total) {
+                      std::int64_t length, T* total, const T* out, std::int64_t out_row) {
   ForEachPanel<T>(length, [&](auto vectors, std::int64_t j) HWY_ATTR {
     const std::int64_t line = vectors * kLanesOf<T>;
     const std::int64_t first = upper ? j : 0, last = upper ? length : std::min(length, j + line);
@@ -37,6 +38,10 @@ void AddGroupProducts(const F& factors, const typename F::Element* left,
       const auto block = factors.template left_transposed<rows>(left, n, state, length, first);
       const auto* from = right + j * F::depth(length) + F::depth(first) * line;
       T* to = total + j * state + n * line;
+      const std::int64_t tokens = std::min(line, length - j);
+      for (std::int64_t i = n * tokens / state; i < (n + rows) * tokens / state; ++i) {
+        FetchLines(out + (j + i) * out_row, state);
+      }
       if constexpr (F::kRounds) {
         factors.template update<rows, vectors>(to, &F::kOne, 0, block, from, last - first);
       } else {
@@ -65,9 +70,9 @@ void StoreGroupGradients(const F& factors, const SsdBackwardArgs<T>& args, const
   factors.pack_right_transposed(tiles.d_scores, padded, length, length, transposed,
                                 F::elements(tiles.weight_pairs));
   AddGroupProducts(factors, F::elements(group.c_columns), scores, true, state, length,
-                   tiles.d_b_columns);
+                   tiles.d_b_columns, partials.d_b + offset, row);
   AddGroupProducts(factors, F::elements(group.b_columns), transposed, false, state, length,
-                   tiles.d_c_columns);
+                   tiles.d_c_columns, partials.d_c + offset, row);
   StoreTransposed(tiles.d_b_columns, length, state, partials.d_b + offset, row);
   StoreTransposed(tiles.d_c_columns, length, state, partials.d_c + offset, row);
 }

@@ -79,6 +79,12 @@ struct PlainFactors {
     PackTransposed(in, in_row, columns, count, out);
   }
 
+  // The same where left_of_panels() has turned `in` already, in panels or not.
+  static void pack_right_of_left(const T* in, std::int64_t in_row, const T* /*left*/,
+                                 std::int64_t columns, std::int64_t count, T* out) {
+    PackTransposed(in, in_row, columns, count, out);
+  }
+
   static const T* right_of_panels(const T* panels, std::int64_t /*rows*/, std::int64_t /*columns*/,
                                   T* /*scratch*/) {
     return panels;

@@ -70,6 +70,11 @@ struct PairFactors {
     PackTransposed(scratch, depth(count), columns, depth(count), out);
   }
 
+  void pack_right_of_left(const float* /*in*/, std::int64_t /*in_row*/, const Pair* left,
+                          std::int64_t columns, std::int64_t count, Pair* out) const {
+    PackTransposed(left, depth(count), columns, depth(count), out);
+  }
+
   const Pair* right_of_panels(const float* panels, std::int64_t rows, std::int64_t columns,
                               Pair* scratch) const {
     scale_panels(panels, rows, columns, nullptr, scratch);

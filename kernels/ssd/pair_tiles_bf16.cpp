@@ -87,29 +87,29 @@ void multiply(const PairTile& t) {
   }
 }
 
-template <bool kScaled>
-void pair_scaled_columns(const ColumnPairs& m) {
-  for (std::int64_t i = 0; i < m.rows; ++i) {
-    const float* from = m.from + i * m.from_row;
-    const __m512 factor = _mm512_set1_ps(kScaled ? m.factors[i] : 1);
-    Pair* to = m.to + i * m.to_row;
-    for (std::int64_t j = 0; j < m.columns; j += 2 * kLanes, to += kLanes) {
-      const std::int64_t left = m.columns - j;
-      const __mmask16 first = lanes_of(left), second = lanes_of(left - kLanes);
-      __m512 low = _mm512_maskz_loadu_ps(first, from + j);
-      __m512 high = _mm512_maskz_loadu_ps(second, from + j + kLanes);
-      if constexpr (kScaled) {
-        low = _mm512_maskz_mul_ps(first, factor, low);
-        high = _mm512_maskz_mul_ps(second, factor, high);
-      }
-      _mm512_mask_storeu_epi32(to, lanes_of(pairs_of(left)),
-                               reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
-    }
-  }
+// One vector of pairs, as far as there are columns.
+void pair_some_columns(const float* from, std::int64_t count, __m512 factor, Pair* to) {
+  const __mmask16 first = lanes_of(count), second = lanes_of(count - kLanes);
+  const __m512 low = _mm512_maskz_mul_ps(first, factor, _mm512_maskz_loadu_ps(first, from));
+  const __m512 high =
+      _mm512_maskz_mul_ps(second, factor, _mm512_maskz_loadu_ps(second, from + kLanes));
+  _mm512_mask_storeu_epi32(to, lanes_of(pairs_of(count)),
+                           reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
 }
 
 void pair_columns(const ColumnPairs& m) {
-  m.factors == nullptr ? pair_scaled_columns<false>(m) : pair_scaled_columns<true>(m);
+  for (std::int64_t i = 0; i < m.rows; ++i) {
+    const float* from = m.from + i * m.from_row;
+    const __m512 factor = _mm512_set1_ps(m.factors == nullptr ? 1 : m.factors[i]);
+    Pair* to = m.to + i * m.to_row;
+    std::int64_t j = 0;
+    for (; j + 2 * kLanes <= m.columns; j += 2 * kLanes, to += kLanes) {
+      const __m512 low = _mm512_mul_ps(factor, _mm512_loadu_ps(from + j));
+      const __m512 high = _mm512_mul_ps(factor, _mm512_loadu_ps(from + j + kLanes));
+      _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    }
+    if (j < m.columns) pair_some_columns(from + j, m.columns - j, factor, to);
+  }
 }
 
 // Halves 0, 16, 1, 17, ...: lanes of two rounded vectors side by side.
@@ -122,27 +122,35 @@ __m512i interleaved(__m512 first, __m512 second) {
   return _mm512_permutexvar_epi16(order, halves);
 }
 
-template <bool kScaled>
-void pair_scaled_rows(const RowPairs& m) {
-  for (std::int64_t i = 0; i < m.rows; i += 2) {
-    const float *first = m.from + i * m.from_row, *second = first + m.from_row;
-    const bool both = i + 1 < m.rows;
-    Pair* to = m.to + i / 2 * m.line;
-    for (std::int64_t j = 0; j < m.line; j += kLanes) {
-      const __mmask16 lanes = lanes_of(m.columns - j), more = both ? lanes : __mmask16{0};
-      __m512 low = _mm512_maskz_loadu_ps(lanes, first + j);
-      __m512 high = _mm512_maskz_loadu_ps(more, second + j);
-      if constexpr (kScaled) {
-        low = _mm512_maskz_mul_ps(lanes, _mm512_set1_ps(m.factors[i]), low);
-        if (both) high = _mm512_maskz_mul_ps(more, _mm512_set1_ps(m.factors[i + 1]), high);
-      }
-      _mm512_mask_storeu_epi32(to + j, lanes_of(m.line - j), interleaved(low, high));
-    }
+// Two rows that may end before the line does; the second may be missing.
+void pair_some_rows(const RowPairs& m, std::int64_t i, __m512 first, __m512 second) {
+  const float *from = m.from + i * m.from_row, *below = from + m.from_row;
+  for (std::int64_t j = 0; j < m.line; j += kLanes) {
+    const __mmask16 lanes = lanes_of(m.columns - j), more = i + 1 < m.rows ? lanes : __mmask16{0};
+    const __m512 low = _mm512_maskz_mul_ps(lanes, first, _mm512_maskz_loadu_ps(lanes, from + j));
+    const __m512 high = _mm512_maskz_mul_ps(more, second, _mm512_maskz_loadu_ps(more, below + j));
+    _mm512_mask_storeu_epi32(m.to + i / 2 * m.line + j, lanes_of(m.line - j),
+                             interleaved(low, high));
   }
 }
 
 void pair_rows(const RowPairs& m) {
-  m.factors == nullptr ? pair_scaled_rows<false>(m) : pair_scaled_rows<true>(m);
+  const bool full = m.columns == m.line && m.line % kLanes == 0;
+  for (std::int64_t i = 0; i < m.rows; i += 2) {
+    const bool both = i + 1 < m.rows;
+    const __m512 first = _mm512_set1_ps(m.factors == nullptr ? 1 : m.factors[i]);
+    const __m512 second = _mm512_set1_ps(m.factors == nullptr || !both ? 1 : m.factors[i + 1]);
+    if (!full || !both) {
+      pair_some_rows(m, i, first, second);
+      continue;
+    }
+    const float *from = m.from + i * m.from_row, *below = from + m.from_row;
+    Pair* to = m.to + i / 2 * m.line;
+    for (std::int64_t j = 0; j < m.line; j += kLanes) {
+      _mm512_storeu_si512(to + j, interleaved(_mm512_mul_ps(first, _mm512_loadu_ps(from + j)),
+                                              _mm512_mul_ps(second, _mm512_loadu_ps(below + j))));
+    }
+  }
 }
 
 }  // namespace
