@@ -43,11 +43,11 @@ struct PlainFactors {
 
   template <class Body>
   static HWY_INLINE void for_each_row_block(std::int64_t rows, const Body& body) {
-    ForEachRowBlock<kRowsOfTile<T>>(rows, body);
+    ForEachRowBlock<kRowsOfTile>(rows, body);
   }
   // How far right of the diagonal row i of the weights is read.
   static std::int64_t weights_end(std::int64_t i, std::int64_t padded) {
-    return std::min(padded, i + kRowsOfTile<T>);
+    return std::min(padded, i + kRowsOfTile);
   }
 
   // Left matrices lie by blocks of rows.

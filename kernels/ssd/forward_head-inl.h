@@ -92,8 +92,6 @@ HWY_INLINE void OutputBlock(const ForwardPlace<F>& at,
   T* y = args.y + at.row * args.y_strides.batch + (at.chunk.begin + i) * args.y_strides.token +
          at.head * at.width() + p;
   FetchRows<kRows, kVectors>(y, args.y_strides.token, kRows);
-  FetchRows<kRows, kVectors>(at.next_x + i * args.x_strides.token + p, args.x_strides.token,
-                             at.next_rows - i);
   const std::int64_t row = F::depth(padded);
   const Product<typename F::Element> weighted{{with.weights + i * row, row, 1}, with.x, i + kRows};
   Sums<T, kRows, kVectors> sums;
@@ -115,6 +113,7 @@ HWY_INLINE void StateBlock(const ForwardPlace<F>& at,
                            std::int64_t p) {
   const std::int64_t length = at.chunk.length, state = at.args.shape.state;
   T* panel = at.state + p * state + n * kVectors * kLanesOf<T>;
+  FetchPart<kRows, kVectors>(at.next_x + p, at.args.x_strides.token, at.next_rows, n, state);
   if (at.leaving_row != nullptr) {
     FetchRows<kRows, kVectors>(at.leaving_row + n * at.width() + p, at.width(), kRows);
   }

@@ -114,7 +114,7 @@ void PackTransposed(const T* in, std::int64_t in_row, std::int64_t rows, std::in
 // `first` and has `rows` rows is at out[first * depth + k * rows + i - first].
 template <class T>
 void PackLeft(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t depth, T* out) {
-  ForEachRowBlock<kRowsOfTile<T>>(rows, [&](auto count, std::int64_t first) HWY_ATTR {
+  ForEachRowBlock<kRowsOfTile>(rows, [&](auto count, std::int64_t first) HWY_ATTR {
     const T* from = in + first * in_row;
     T* to = out + first * depth;
     for (std::int64_t k = 0; k < depth; ++k) {
@@ -127,7 +127,7 @@ void PackLeft(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t 
 template <class T>
 void PackLeftTransposed(const T* in, std::int64_t in_row, std::int64_t rows, std::int64_t depth,
                         T* out) {
-  ForEachRowBlock<kRowsOfTile<T>>(rows, [&](auto count, std::int64_t first) HWY_ATTR {
+  ForEachRowBlock<kRowsOfTile>(rows, [&](auto count, std::int64_t first) HWY_ATTR {
     T* to = out + first * depth;
     for (std::int64_t k = 0; k < depth; ++k) {
       const T* from = in + k * in_row + first;
