@@ -29,8 +29,8 @@ struct SoftmaxBlock {
   bool first;  // the output holds nothing yet
 };
 
-// Scores [keys, queries], each key's queries in a row. There are kFilled queries everywhere; what
-// is past `rows` counts for nothing.
+// Scores [keys, queries], each key's queries in a row. All that has queries has room for a multiple
+// of 32 of them; what fills it up may be anything.
 template <class T>
 struct SoftmaxGradientBlock {
   const float *scores, *d_weights;  // q . k and d_output . v

@@ -30,10 +30,10 @@ double product_flops() { return static_cast<double>(kTokens * kTokens * kWidth *
 struct Case {
   int threads;
   bool dots;  // bf16
-  std::vector<float> fused = random_floats(kTokens * 3 * kColumns);
-  std::vector<float> output = std::vector<float>(kTokens * kColumns);
+  Floats fused = random_tensor(kTokens * 3 * kColumns);
+  Floats output = Floats(kTokens * kColumns);
   std::vector<float> log_sum = std::vector<float>(kHeads * kTokens);
-  std::vector<float> workspace;
+  Floats workspace;
 
   explicit Case(const benchmark::State& state)
       : threads(static_cast<int>(state.range(1))), dots(state.range(0) != 0) {
@@ -41,7 +41,7 @@ struct Case {
         std::max(kernels::attention_forward_workspace(shape(), threads),
                  kernels::attention_backward_workspace(shape(), threads))));
   }
-  kernels::HeadView<float> heads(std::vector<float>& of) const {
+  kernels::HeadView<float> heads(Floats& of) const {
     return {of.data(), kTokens * kColumns, kColumns, kWidth};
   }
   kernels::Context context() const { return {.device = {}, .threads = threads, .bf16_dots = dots}; }
@@ -68,7 +68,7 @@ void attention_backward(benchmark::State& state) {
   Case of(state);
   if (of.dots && !kernels::has_bf16_dots()) return state.SkipWithError("no AVX512_BF16 here");
   of.forward();
-  std::vector<float> d_output = random_floats(kTokens * kColumns, 2), d_fused(of.fused.size());
+  Floats d_output = random_tensor(kTokens * kColumns, 2), d_fused(of.fused.size());
   for (auto _ : state) {
     kernels::cpu::attention_backward<float>({.shape = shape(),
                                              .q = part<const float>(of.fused.data(), 0),
