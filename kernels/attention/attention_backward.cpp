@@ -15,14 +15,6 @@
 namespace peryton::kernels {
 namespace {
 
-// Gradients of one head, from where they are summed.
-void store_keys(const float* sums, const HeadView<float>& to, std::int64_t b, std::int64_t kv_head,
-                const AttentionShape& s) {
-  for (std::int64_t j = 0; j < s.keys(); ++j) {
-    std::copy_n(sums + j * s.width, s.width, to.at(b, kv_head) + j * to.token);
-  }
-}
-
 template <class Panels>
 void pack_keys(const Panels& panels, const AttentionBackwardArgs<float>& a, std::int64_t b,
                std::int64_t kv_head, const BackwardScratch<Panels>& scratch) {
@@ -64,8 +56,8 @@ void backward(const Panels& panels, const AttentionBackwardArgs<float>& args,
       QueryHead<Panels> queries(panels, args, b, head, scratch);
       queries.all_blocks();
     }
-    store_keys(scratch.d_k, args.d_k, b, kv_head, s);
-    store_keys(scratch.d_v, args.d_v, b, kv_head, s);
+    store_rows(scratch.d_k, s.width, s.keys(), s.width, args.d_k.at(b, kv_head), args.d_k.token);
+    store_rows(scratch.d_v, s.width, s.keys(), s.width, args.d_v.at(b, kv_head), args.d_v.token);
   });
 }
 

@@ -13,6 +13,20 @@
 
 namespace peryton::kernels {
 
+// Gradients, from where they are summed. Rows of the target lie far apart: they are asked for
+// ahead.
+inline void store_rows(const float* from, std::int64_t from_stride, std::int64_t rows,
+                       std::int64_t width, float* to, std::int64_t to_stride) {
+  constexpr std::int64_t kAhead = 8, kCacheLine = 16;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float* row = to + r * to_stride;
+    for (std::int64_t i = 0; i < width; i += kCacheLine) {
+      __builtin_prefetch(row + kAhead * to_stride + i, 1);
+    }
+    std::copy_n(from + r * from_stride, width, row);
+  }
+}
+
 template <class Panels>
 class QueryHead {
  public:
@@ -213,9 +227,7 @@ class QueryHead {
   void store_queries() const {
     const std::int64_t width = Scratch::turned_width(s_);
     cpu::pack_long_float_lines(t_.d_q, kQueries, width, rows_, t_.d_q_rows);
-    for (std::int64_t r = 0; r < rows_; ++r) {
-      std::copy_n(t_.d_q_rows + r * width, s_.width, at(a_.d_q) + r * a_.d_q.token);
-    }
+    store_rows(t_.d_q_rows, width, rows_, s_.width, at(a_.d_q), a_.d_q.token);
   }
 
   const Panels& panels_;
