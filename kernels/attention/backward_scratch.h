@@ -16,7 +16,7 @@ template <class Panels>
 struct BackwardScratch {
   using Element = typename Panels::Element;
   // Of a block: whole steps, and whole panels of rows, an even number.
-  static constexpr std::int64_t kQueries = Panels::kRounds ? 96 : 64;
+  static constexpr std::int64_t kQueries = 64;
   static constexpr std::int64_t kKeys = 240;
   static constexpr std::int64_t kStride = kQueries + 16;  // rows of scores
 

@@ -1,6 +1,5 @@
 // Weights of the softmax, e^(scale x - shift), as floats and, for products that round them to
-// bfloat16, with an exponential of half as many instructions. Include inside a Highway target
-// (per-target guard).
+// bfloat16, with a cheaper exponential. Include inside a Highway target (per-target guard).
 // SPDX-License-Identifier: Apache-2.0
 #if defined(PERYTON_KERNELS_ATTENTION_WEIGHTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef PERYTON_KERNELS_ATTENTION_WEIGHTS_INL_H_
