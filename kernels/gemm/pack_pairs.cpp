@@ -35,7 +35,9 @@ void PackLongPairs(const PanelSource<T>& source, std::int64_t count, std::int64_
     const std::int64_t depths = std::min(kChunk, k - p);
     for (std::int64_t i = 0; i < count; ++i) {
       const T* from = source.data + i * source.line_stride + p;
-      __builtin_prefetch(from + kChunk);
+      for (std::int64_t l = 0; l < kChunk; l += 64 / static_cast<std::int64_t>(sizeof(T))) {
+        __builtin_prefetch(from + kChunk + l);
+      }
       PairsOfLine(from, depths, pieces + i * kChunk);
     }
     cpu::pack_long_float_lines(reinterpret_cast<const float*>(pieces), kChunk / 2, width,
