@@ -16,8 +16,9 @@ namespace peryton::kernels {
 struct Context {
   Device device = {};
   int threads = 1;  // CPU: size of the team
-  // Matrix products (GemmArgs::bf16_dots) and attention round their factors to bfloat16.
-  // A choice of the run, as PyTorch's autocast is; only where has_bf16_dots().
+  // Matrix products (GemmArgs::bf16_dots), those of attention and of Mamba-2's scan too, round
+  // their factors to bfloat16. A choice of the run, as PyTorch's autocast is; only where
+  // has_bf16_dots().
   bool bf16_dots = false;
 };
 
