@@ -43,7 +43,7 @@ void AddGroupProducts(const F& factors, const typename F::Element* left,
         FetchLines(out + (j + i) * out_row, state);
       }
       if constexpr (F::kRounds) {
-        factors.template update<rows, vectors>(to, &F::kOne, 0, block, from, last - first);
+        factors.template add_to_panel<rows, vectors>(to, block, from, last - first);
       } else {
         Sums<T, rows, vectors> sums;
         factors.set_product(sums, block, from, last - first);

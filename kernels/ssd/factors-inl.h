@@ -131,6 +131,18 @@ struct PlainFactors {
     sums.scale_rows(factors);
     add_product(sums, second.left, second.right, second.count);
   }
+  // panel = keep panel + left right, 0 + left right where keep is null; `sums` holds it, too.
+  template <int kRows, int kVectors>
+  static HWY_INLINE void update(Sums<T, kRows, kVectors>& sums, T* panel, const T* keep,
+                                const LeftBlock<T>& left, const T* right, std::int64_t count) {
+    if (keep != nullptr) {
+      sums.load_scaled(panel, *keep);
+    } else {
+      sums.clear();
+    }
+    add_product(sums, left, right, count);
+    sums.store_panel(panel);
+  }
   // `left` of left_of_panels() with `rows` rows; the sums start at row i.
   template <int kRows, int kVectors>
   static HWY_INLINE void set_product_of_panels(Sums<T, kRows, kVectors>& sums, const T* left,

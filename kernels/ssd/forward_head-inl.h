@@ -120,19 +120,7 @@ HWY_INLINE void StateBlock(const ForwardPlace<F>& at,
   const auto left =
       at.factors.template left_transposed<kRows>(F::elements(at.group.b_columns), n, state, length);
   Sums<T, kRows, kVectors> sums;
-  if constexpr (F::kRounds) {
-    at.factors.template update<kRows, kVectors>(panel, at.chunk.continues ? &total : nullptr, 0,
-                                                left, with.x_left, length);
-    sums.load_panel(panel);
-  } else {
-    if (at.chunk.continues) {
-      sums.load_scaled(panel, total);
-    } else {
-      sums.clear();
-    }
-    at.factors.add_product(sums, left, with.x_left, length);
-    sums.store_panel(panel);
-  }
+  at.factors.update(sums, panel, at.chunk.continues ? &total : nullptr, left, with.x_left, length);
   if (at.leaving_row == nullptr) return;
   sums.store_rows(at.leaving_row + n * at.width() + p, at.width(), at.width() - p);
 }

@@ -19,7 +19,6 @@ struct PairFactors {
   using Value = float;
   using Element = Pair;
   static constexpr bool kRounds = true;
-  static constexpr float kOne = 1;
 
   const PairTiles& tiles;
 
@@ -122,17 +121,24 @@ struct PairFactors {
   // The products themselves run on sums in memory: panel [rows, vectors] = keep panel (or 0) + left
   // right, `keep` one number for all rows, or for each with a step of 1.
   template <int kRows, int kVectors>
-  HWY_INLINE void update(float* panel, const float* keep, std::int64_t keep_step,
-                         const LeftBlock<Pair>& left, const Pair* right, std::int64_t count) const {
+  HWY_INLINE void multiply(float* panel, const float* keep, std::int64_t keep_step,
+                           const LeftBlock<Pair>& left, const Pair* right,
+                           std::int64_t count) const {
     constexpr int kColumns = kVectors * static_cast<int>(kLanesOf<float>);
     tiles.multiply({left.at, left.row, left.column, right, depth(count), kRows, kColumns, keep,
                     keep_step, panel});
   }
   template <int kRows, int kVectors>
+  HWY_INLINE void add_to_panel(float* panel, const LeftBlock<Pair>& left, const Pair* right,
+                               std::int64_t count) const {
+    constexpr float kOne = 1;
+    multiply<kRows, kVectors>(panel, &kOne, 0, left, right, count);
+  }
+  template <int kRows, int kVectors>
   HWY_INLINE void set_product(Sums<float, kRows, kVectors>& sums, const LeftBlock<Pair>& left,
                               const Pair* right, std::int64_t count) const {
     HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
-    update<kRows, kVectors>(panel, nullptr, 0, left, right, count);
+    multiply<kRows, kVectors>(panel, nullptr, 0, left, right, count);
     sums.load_panel(panel);
   }
   template <int kRows, int kVectors>
@@ -140,7 +146,13 @@ struct PairFactors {
                               const Pair* right, std::int64_t count) const {
     HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
     sums.store_panel(panel);
-    update<kRows, kVectors>(panel, &kOne, 0, left, right, count);
+    add_to_panel<kRows, kVectors>(panel, left, right, count);
+    sums.load_panel(panel);
+  }
+  template <int kRows, int kVectors>
+  HWY_INLINE void update(Sums<float, kRows, kVectors>& sums, float* panel, const float* keep,
+                         const LeftBlock<Pair>& left, const Pair* right, std::int64_t count) const {
+    multiply<kRows, kVectors>(panel, keep, 0, left, right, count);
     sums.load_panel(panel);
   }
   // = factors[i] (row i of first) + second
@@ -148,8 +160,8 @@ struct PairFactors {
   HWY_INLINE void set_products(Sums<float, kRows, kVectors>& sums, const Product<Pair>& first,
                                const float* factors, const Product<Pair>& second) const {
     HWY_ALIGN float panel[kRows * kVectors * kLanesOf<float>];
-    update<kRows, kVectors>(panel, nullptr, 0, first.left, first.right, first.count);
-    update<kRows, kVectors>(panel, factors, 1, second.left, second.right, second.count);
+    multiply<kRows, kVectors>(panel, nullptr, 0, first.left, first.right, first.count);
+    multiply<kRows, kVectors>(panel, factors, 1, second.left, second.right, second.count);
     sums.load_panel(panel);
   }
   template <int kRows, int kVectors>
