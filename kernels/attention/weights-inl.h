@@ -67,10 +67,7 @@ HWY_INLINE void StoreTwo(FloatVector low, FloatVector high, BFloat16* to) {
   store_full(high, to + 1);
 #else
   const WordTag d;
-  const hn::Repartition<std::uint16_t, FloatTag> halves;
-  const auto even = hn::BitCast(halves, Rounded<float>(hn::BitCast(d, low)));
-  const auto odd = hn::BitCast(halves, Rounded<float>(hn::BitCast(d, high)));
-  hn::StoreU(hn::ConcatOdd(halves, odd, even), halves, reinterpret_cast<std::uint16_t*>(to));
+  StoreRounded(hn::BitCast(d, low), hn::BitCast(d, high), &to->bits);
 #endif
 }
 

@@ -52,16 +52,22 @@ HWY_INLINE Words Pairs(Words even, Words odd) {
   return hn::Or(hn::ShiftRight<16>(Rounded<T>(even)), upper);
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// Two vectors one after the other, rounded.
+HWY_INLINE void StoreRounded(Words low, Words high, std::uint16_t* to) {
+  const hn::Repartition<std::uint16_t, FloatTag> halves;
+  const auto first = hn::BitCast(halves, Rounded<float>(low));
+  const auto second = hn::BitCast(halves, Rounded<float>(high));
+  hn::StoreU(hn::ConcatOdd(halves, second, first), halves, to);
+}
+#endif
+
 // `depths` contiguous elements as pairs; the last of an odd number with a zero.
 HWY_INLINE void PairsOfLine(const float* from, std::int64_t depths, std::uint16_t* to) {
   std::int64_t p = 0;
 #if HWY_TARGET != HWY_SCALAR
-  const hn::Repartition<std::uint16_t, FloatTag> halves;
   for (; p + 2 * kLanes <= depths; p += 2 * kLanes) {
-    const auto low = Rounded<float>(LoadBits(from + p, kLanes));
-    const auto high = Rounded<float>(LoadBits(from + p + kLanes, kLanes));
-    hn::StoreU(hn::ConcatOdd(halves, hn::BitCast(halves, high), hn::BitCast(halves, low)), halves,
-               to + p);
+    StoreRounded(LoadBits(from + p, kLanes), LoadBits(from + p + kLanes, kLanes), to + p);
   }
 #endif
   for (; p < depths; ++p) to[p] = BFloat16(from[p]).bits;
